@@ -1,0 +1,295 @@
+/* larder: the store - keys to items, shared by all cores
+ *
+ * Purpose: everything that the protocols can do to items. A key's seeded 64-bit XXH3 picks one of
+ *   the partitions; reads take no lock on any core, writes take the partition's short lock.
+ *   docs/architecture.md draws slot, bucket, item and page and states who may touch what, when.
+ * Owner: the server creates one `struct store`; each core has one `struct store_core`, its handle.
+ * Threads: a `store_core` is used by its one thread. Calls on different handles may run at once.
+ *   No lock, version or pin outlives a call, except the lease of a lent value.
+ * Memory: items and index live inside the budget given at creation (`memory_bytes`); the handles and
+ *   the partition table are the stated fixed part. Spans passed in are borrowed for the call.
+ * Limits: keys 1..250 bytes; values to `item_bytes_max`; 512 partitions; 32 TiB.
+ * Errors: what the world refuses comes back as `enum store_outcome`; misuse asserts. */
+#ifndef LARDER_STORE_STORE_H
+#define LARDER_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "src/base/assert.h"
+#include "src/base/span.h"
+
+struct store;
+struct store_core;
+
+#define STORE_KEY_BYTES_MAX 250u
+#define STORE_PARTITIONS_MAX 512u
+#define STORE_EXPIRY_NEVER 0u
+
+enum store_outcome {
+    STORE_OK,          /* stored, deleted, touched, counted */
+    STORE_NOT_FOUND,   /* no live item under the key */
+    STORE_NOT_STORED,  /* add on an existing key; replace, append, prepend on a missing one */
+    STORE_EXISTS,      /* the compared token differs */
+    STORE_TOO_LARGE,   /* above item_bytes_max */
+    STORE_NO_MEMORY,   /* evictions are off (-M) and the budget is used, or nothing can be evicted */
+    STORE_NOT_NUMERIC, /* incr/decr on a value that is no number */
+};
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+struct store_config {
+    uint64_t memory_bytes;     /* budget for items and their index */
+    uint64_t memory_bytes_max; /* address space to reserve, for raising the budget; 0 = as needed */
+    uint64_t item_bytes_max;   /* memcached's -I: bounds store_item_bytes() */
+    unsigned partition_count;  /* 0 = by rule, see store_partition_count() */
+    unsigned core_count;       /* handles that will be created */
+    unsigned node_count;       /* NUMA nodes to spread partitions over; 0 or 1 = no preference */
+    const int *core_nodes;     /* core_count node numbers, or NULL */
+    uint64_t hash_seed;        /* random in production, fixed in tests */
+    uint32_t temporary_ttl;    /* items with at most this TTL (s) are not evicted early; 0 = off */
+    bool evict;                /* false: -M */
+    bool token_in_items;       /* false: -C, gets answers 0 */
+    bool huge_pages;           /* -L: ask for 2 MiB pages outright */
+    bool lock_memory;          /* -k */
+};
+
+/* The number of partitions by design: min(4 x cores, memory / max(16 MiB, 16 x item_bytes_max)), at
+ * least 1, none above 32 GiB, at most STORE_PARTITIONS_MAX. */
+unsigned store_partition_count(uint64_t memory_bytes, uint64_t item_bytes_max, unsigned core_count);
+
+/* Creates the store. Returns NULL with errno set when address space or tables cannot be had. */
+MUST_CHECK struct store *store_create(const struct store_config *config);
+/* Frees everything. No handle may be in use. */
+void store_destroy(struct store *store);
+
+/* Creates the handle of core `index` (0..core_count-1), on the thread that will use it. */
+MUST_CHECK struct store_core *store_core_create(struct store *store, unsigned index);
+void store_core_destroy(struct store_core *core);
+
+/* Every use of a handle lies between begin and end of a turn. `now` is the store's clock in seconds
+ * (starts at 2 or above, see store_flush; never goes back except by debugtime). After end, the core
+ * holds nothing that keeps retired memory alive; a core that sleeps must have ended its turn. */
+void store_turn_begin(struct store_core *core, uint32_t now);
+void store_turn_end(struct store_core *core);
+
+/* -- keys -------------------------------------------------------------------------------------- */
+
+struct store_key {
+    const uint8_t *data;
+    uint32_t len; /* 1..250 */
+    uint64_t hash;
+};
+
+/* Seeded hash of a key; pure. */
+uint64_t store_hash(const struct store *store, const uint8_t *data, size_t len);
+
+/* Prefetch in two stages for a window of requests: all buckets first, then all items. Hints only. */
+void store_prefetch_bucket(struct store_core *core, uint64_t hash, bool for_write);
+void store_prefetch_item(struct store_core *core, uint64_t hash);
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+/* An item without its bytes. */
+struct store_head {
+    uint64_t token;       /* CAS unique; 0 when the store runs without */
+    uint64_t version;     /* order, larger is newer (design section 5) */
+    uint64_t value_bytes; /* length of the value */
+    uint32_t client_flags;
+    uint32_t expiry;   /* store seconds, STORE_EXPIRY_NEVER = none */
+    uint32_t accessed; /* store seconds of the last access, coarse (60 s) */
+    uint8_t key_bytes;
+    uint8_t class_id;    /* of the (first) chunk */
+    bool fetched;        /* was fetched before this access */
+    bool stale;          /* meta: marked stale */
+    bool win_sent;       /* meta: the win token is out */
+    bool key_is_binary;  /* meta: key came base64-encoded */
+};
+
+/* Where a value goes. The store calls place() with the head of the item it found; it returns memory
+ * for head->value_bytes bytes, into which the store copies, or NULL: then `lend` and `skip` decide.
+ * place() is called again when the item changed meanwhile; whatever an earlier call prepared is void.
+ * Embed this struct first in a larger one to find the context. */
+struct store_sink {
+    uint8_t *(*place)(struct store_sink *sink, const struct store_head *head);
+    bool may_lend; /* place() may answer NULL for "lend": set by the store before each call */
+};
+
+enum store_read {
+    STORE_MISS,    /* nothing under the key */
+    STORE_EXPIRED, /* a miss: the item's time is over */
+    STORE_FLUSHED, /* a miss: the item is older than the last flush_all */
+    STORE_HIT,     /* head and, if place() gave memory, value were delivered, of one moment */
+    STORE_LENT,    /* as STORE_HIT, but the value is in *lease and must be returned */
+};
+
+/* A lent value: readable until returned, whatever happens to the key meanwhile. */
+struct store_lease {
+    uint64_t location; /* of the head chunk; 0 = no lease */
+    uint64_t value_bytes;
+    uint32_t partition;
+    uint32_t lent_at; /* store seconds */
+};
+
+enum store_get_mode {
+    STORE_GET_TOUCHING, /* counts the access for eviction and last-access time */
+    STORE_GET_QUIETLY,  /* changes nothing (meta u, me) */
+};
+
+/* Reads the item under `key`. `lease` may be NULL: nothing is lent then. A value is lent when place()
+ * returns NULL while sink->may_lend and the value is at least store_lend_bytes_min(). place()
+ * returning NULL otherwise delivers the head alone. `head` is filled on HIT, LENT, and, as far as
+ * known, on EXPIRED and FLUSHED. */
+enum store_read store_get(struct store_core *core, const struct store_key *key,
+                          enum store_get_mode mode, struct store_sink *sink,
+                          struct store_head *head, struct store_lease *lease);
+
+/* As store_get, and sets the expiry in the same breath (gat). A write: takes the lock. */
+enum store_read store_get_and_touch(struct store_core *core, const struct store_key *key,
+                                    uint32_t expiry, struct store_sink *sink,
+                                    struct store_head *head, struct store_lease *lease);
+
+uint64_t store_lend_bytes_min(void);
+
+/* Fills up to `count` iovecs with the bytes of the lent value from `*offset` on and advances it.
+ * Returns how many were filled. The memory stays valid until store_lease_return. */
+unsigned store_lease_spans(const struct store *store, const struct store_lease *lease,
+                           uint64_t *offset, struct iovec *spans, unsigned count);
+/* Copies bytes of a lent value (for recall). */
+void store_lease_copy(const struct store *store, const struct store_lease *lease, uint64_t offset,
+                      uint8_t *to, size_t bytes);
+/* Any core may return a lease; *lease becomes empty. */
+void store_lease_return(struct store_core *core, struct store_lease *lease);
+
+/* -- writing ----------------------------------------------------------------------------------- */
+
+enum store_mode { STORE_SET, STORE_ADD, STORE_REPLACE, STORE_APPEND, STORE_PREPEND };
+
+struct store_write {
+    struct store_key key;
+    enum store_mode mode;
+    uint32_t client_flags; /* ignored by append, prepend (the old ones stay) */
+    uint32_t expiry;       /* the same; store seconds, STORE_EXPIRY_NEVER = none */
+    bool compare;          /* cas: store only if the item's token is compare_token */
+    uint64_t compare_token;
+    bool set_token; /* meta E: the client chose the token */
+    uint64_t token;
+    bool key_is_binary;
+};
+
+/* memcached's size of an item, which -I bounds: 48 + 8 (with CAS) + (4 if flags) + key + 1 + value +
+ * 2. Kept exactly because clients split values by it. */
+uint64_t store_item_bytes(const struct store *store, uint32_t key_bytes, uint32_t client_flags,
+                          uint64_t value_bytes);
+/* Whether an item of that size may be stored at all. */
+bool store_item_fits(const struct store *store, uint32_t key_bytes, uint32_t client_flags,
+                     uint64_t value_bytes);
+
+/* Stores `value` whole. On STORE_OK `*token` (may be NULL) is the new CAS unique. A failing set
+ * (TOO_LARGE, NO_MEMORY) deletes what was there, as memcached does; the other modes leave it. */
+enum store_outcome store_put(struct store_core *core, const struct store_write *write,
+                             const struct iovec *value, uint64_t *token);
+
+/* A value that arrives in pieces. Chunks are taken as the bytes come, never by the announced length.
+ * Plain data inside the caller's session; begin .. commit or abandon. */
+struct store_upload {
+    struct store_write write;    /* key.data must stay valid: it points into key_copy */
+    uint8_t key_copy[STORE_KEY_BYTES_MAX];
+    uint64_t value_bytes;        /* announced */
+    uint64_t filled_bytes;       /* arrived */
+    uint64_t head_location;      /* first chunk; 0 = none yet */
+    uint64_t tail_location;      /* chunk being filled */
+    uint32_t tail_used_bytes;    /* in the tail chunk */
+    uint32_t tail_space_bytes;
+    uint32_t partition;
+    uint32_t slot;               /* in the partition's table of uploads */
+    enum store_outcome failed;   /* STORE_OK while it goes well; then bytes are swallowed */
+    bool open;
+};
+
+/* Starts an upload of `value_bytes` bytes. Returns STORE_OK, or TOO_LARGE / NO_MEMORY at once (the
+ * caller swallows). For STORE_SET a failure deletes what was there. */
+enum store_outcome store_upload_begin(struct store_core *core, struct store_upload *upload,
+                                      const struct store_write *write, uint64_t value_bytes);
+/* Copies the next bytes in. Bytes after a failure are dropped; upload->failed says why: the
+ * partition's largest stalled upload is dropped when uncommitted bytes pass their bound, which the
+ * upload sees here or at commit (STORE_NO_MEMORY; the old value stays). */
+void store_upload_append(struct store_core *core, struct store_upload *upload, const uint8_t *data,
+                         size_t bytes);
+/* Memory for a direct receive of the next bytes: fills up to `count` iovecs, takes chunks for at most
+ * `bytes_max`. Returns 0 when the upload has failed. The chunks cannot be dropped until advance. */
+unsigned store_upload_space(struct store_core *core, struct store_upload *upload,
+                            struct iovec *space, unsigned count, size_t bytes_max);
+void store_upload_advance(struct store_core *core, struct store_upload *upload, size_t bytes);
+/* Links the finished item, by the rules of its mode. Closes the upload. */
+enum store_outcome store_upload_commit(struct store_core *core, struct store_upload *upload,
+                                       uint64_t *token);
+/* Gives everything back; harmless on a closed upload. */
+void store_upload_abandon(struct store_core *core, struct store_upload *upload);
+
+enum store_outcome store_delete(struct store_core *core, const struct store_key *key);
+enum store_outcome store_touch(struct store_core *core, const struct store_key *key,
+                               uint32_t expiry);
+
+/* incr and decr: 64-bit wrap on incr, stop at 0 on decr; a shorter text keeps its length, padded with
+ * spaces. STORE_OK: *value is the new number. */
+enum store_outcome store_arith(struct store_core *core, const struct store_key *key, bool decrement,
+                               uint64_t delta, uint64_t *value);
+
+/* flush_all: everything stored before `when` (store seconds; <= now = immediately) is dead from
+ * `when` on. One pending flush; a later call replaces it. */
+void store_flush(struct store_core *core, uint32_t when);
+
+/* -- upkeep ------------------------------------------------------------------------------------ */
+
+/* Does bounded upkeep (splits, reserve, expiry, ghosts, limbo, due flush) for the partitions that the
+ * core owns, and any others whose owners fell behind, for about `budget_ns`. True: more is waiting. */
+bool store_upkeep(struct store_core *core, uint64_t budget_ns);
+/* Called by the housekeeping thread: populates and releases memory, which may block. Returns true
+ * while more is waiting. `store_housekeeping_due` is cheap and may be polled by cores. */
+bool store_housekeeping(struct store *store);
+bool store_housekeeping_due(const struct store *store);
+
+/* cache_memlimit: changes the budget; memory above it goes back in the background. False: out of
+ * bounds. */
+MUST_CHECK bool store_memory_limit_set(struct store *store, uint64_t memory_bytes);
+
+/* -- looking in -------------------------------------------------------------------------------- */
+
+struct store_totals {
+    uint64_t items, items_total;    /* now; linked ever */
+    uint64_t bytes;                 /* memcached's item sizes, summed */
+    uint64_t evictions, evicted_unfetched, evicted_active;
+    uint64_t expired_unfetched, reclaimed, expired_upkeep;
+    uint64_t no_memory, too_large;
+    uint64_t memory_limit_bytes, memory_used_bytes; /* budget; pages in use, index included */
+    uint64_t index_bytes, page_bytes, pages_total, pages_free, page_moves;
+    uint64_t uncommitted_bytes, lent_bytes, limbo_bytes;
+    uint64_t splits, merges, evacuations, promotions, ghost_hits, lock_waits, read_retries;
+    unsigned partitions, classes, index_power; /* log2 of all buckets */
+};
+void store_totals(const struct store *store, struct store_totals *totals);
+
+struct store_class_totals {
+    uint32_t chunk_bytes, chunks_per_page;
+    uint64_t pages, chunks_used, chunks_free;
+    uint64_t items, bytes;               /* items whose head lies here; their memcached sizes */
+    uint64_t items_small;                /* of these in the small (probation) queue */
+    uint64_t evicted, evicted_nonzero, evicted_unfetched, evicted_age_last; /* age in s at eviction */
+    uint64_t expired_unfetched, reclaimed, no_memory;
+    uint64_t age_oldest;                 /* s since last access of the oldest seen lately */
+};
+/* Classes are numbered 1..store_totals.classes; false for one that never had a page. */
+bool store_class_totals(const struct store *store, unsigned class_id,
+                        struct store_class_totals *totals);
+
+/* Sets the base of the counters that `stats reset` zeroes (a baseline, the counters go on). */
+void store_counters_reset(struct store *store);
+
+/* Walks everything: index <-> items <-> queues <-> pages <-> budget. For tests, with no other thread
+ * inside the store. Returns NULL, or a static text naming the first disagreement. */
+const char *store_check(struct store *store);
+
+#endif
