@@ -1,0 +1,1 @@
+# docs: pages that ship, and the man pages (dist_man_MANS += docs/larder.1)

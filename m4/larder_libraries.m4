@@ -1,0 +1,26 @@
+dnl larder: the libraries it stands on; a missing one is named with its Debian package.
+
+dnl LARDER_PKG(VARIABLE, pkg-config module and version, Debian package, what it is for)
+AC_DEFUN([LARDER_PKG], [
+PKG_CHECK_MODULES([$1], [$2], [],
+  [AC_MSG_ERROR([$2 is missing ($4): install the Debian package $3 (apt-get install $3)])])
+])
+
+AC_DEFUN([LARDER_LIBRARIES], [
+m4_ifdef([PKG_PROG_PKG_CONFIG], [],
+  [m4_fatal([pkg.m4 is missing: install the Debian package pkg-config])])
+PKG_PROG_PKG_CONFIG
+AS_IF([test -z "$PKG_CONFIG"],
+  [AC_MSG_ERROR([pkg-config is missing: install the Debian package pkg-config])])
+
+AS_IF([test "$enable_uring" = yes],
+  [LARDER_PKG([URING], [liburing >= 2.3], [liburing-dev],
+     [io_uring; --disable-uring builds without it])])
+LARDER_PKG([HWLOC], [hwloc >= 2.0], [libhwloc-dev], [topology])
+LARDER_PKG([XXHASH], [libxxhash >= 0.8.0], [libxxhash-dev], [hash of keys])
+AS_IF([test "$enable_sanitize" = no],
+  [LARDER_PKG([JEMALLOC], [jemalloc >= 5.0], [libjemalloc-dev], [memory that is not an item])])
+AS_IF([test "$enable_tests" = yes],
+  [LARDER_PKG([CMOCKA], [cmocka >= 1.1], [libcmocka-dev],
+     [unit tests; --disable-tests builds without them])])
+])

@@ -1,0 +1,1 @@
+# scripts: what the README and CI call

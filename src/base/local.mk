@@ -1,0 +1,4 @@
+# base: spans, numbers, asserts, atomics; stands on nothing
+noinst_LIBRARIES += libbase.a
+libbase_a_SOURCES =
+libbase_a_SOURCES += src/base/span.h

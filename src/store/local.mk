@@ -1,0 +1,4 @@
+# store: partitions, index, items; sees slab and base
+noinst_LIBRARIES += libstore.a
+libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(XXHASH_CFLAGS)
+libstore_a_SOURCES =

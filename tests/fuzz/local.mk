@@ -1,0 +1,12 @@
+# fuzz targets. Each defines LLVMFuzzerTestOneInput(); with --enable-fuzz libFuzzer drives it,
+# otherwise replay.c feeds it the corpus, so that every build replays tests/fuzz/corpus/NAME/.
+#     FUZZ_TESTS += tests/fuzz/fuzz_NAME
+#     tests_fuzz_fuzz_NAME_SOURCES = tests/fuzz/fuzz_NAME.c $(FUZZ_MAIN)
+#     tests_fuzz_fuzz_NAME_LDADD = $(PROTO_LIBS) $(FUZZ_LDFLAGS)
+#     EXTRA_DIST += tests/fuzz/corpus/NAME
+if FUZZ
+FUZZ_MAIN =
+else
+FUZZ_MAIN = tests/fuzz/replay.c
+endif
+EXTRA_DIST += tests/fuzz/replay.c

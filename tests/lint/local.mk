@@ -1,0 +1,2 @@
+# checks of the sources
+#     LINT_TESTS += tests/lint/NAME.sh

@@ -1,0 +1,2 @@
+# scripts against the running server $LARDER; run once a back end (LARDER_TEST_IO=uring|epoll)
+#     SYSTEM_TESTS += tests/system/test_NAME.py

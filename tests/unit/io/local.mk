@@ -1,0 +1,4 @@
+# unit tests of io: two lines a test, sources are tests/unit/io/test_NAME.c by default
+#     UNIT_TESTS += tests/unit/io/test_NAME
+#     tests_unit_io_test_NAME_LDADD = $(UNIT_IO)
+UNIT_IO = $(IO_LIBS) $(CMOCKA_LIBS)

@@ -1,0 +1,4 @@
+# unit tests of proto: two lines a test, sources are tests/unit/proto/test_NAME.c by default
+#     UNIT_TESTS += tests/unit/proto/test_NAME
+#     tests_unit_proto_test_NAME_LDADD = $(UNIT_PROTO)
+UNIT_PROTO = $(PROTO_LIBS) $(CMOCKA_LIBS)
