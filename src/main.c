@@ -3,7 +3,6 @@
 
 #include "config.h"
 
-int main(void)
-{
+int main(void) {
     return puts(PACKAGE_STRING) < 0 ? 1 : 0;
 }

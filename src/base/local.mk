@@ -1,4 +1,7 @@
 # base: spans, numbers, asserts, atomics; stands on nothing
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES =
+libbase_a_SOURCES += src/base/assert.c
+libbase_a_SOURCES += src/base/assert.h
+libbase_a_SOURCES += src/base/atomic.h
 libbase_a_SOURCES += src/base/span.h

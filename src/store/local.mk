@@ -2,3 +2,4 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(XXHASH_CFLAGS)
 libstore_a_SOURCES =
+libstore_a_SOURCES += src/store/store.h

@@ -10,8 +10,7 @@ enum { INPUT_BYTES_MAX = 1 << 20, PATH_BYTES_MAX = 4096 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static int replay_file(const char *path, uint8_t *bytes)
-{
+static int replay_file(const char *path, uint8_t *bytes) {
     FILE *file = fopen(path, "rb");
 
     if (!file)
@@ -30,8 +29,7 @@ static int replay_file(const char *path, uint8_t *bytes)
     return 0;
 }
 
-static unsigned replay_directory(const char *directory, uint8_t *bytes)
-{
+static unsigned replay_directory(const char *directory, uint8_t *bytes) {
     unsigned files = 0;
     struct dirent *entry;
     DIR *dir = opendir(directory);
@@ -54,8 +52,7 @@ static unsigned replay_directory(const char *directory, uint8_t *bytes)
 }
 
 /* Corpus directories come as arguments, or TOP_SRCDIR and the program's name tell them. */
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     static uint8_t bytes[INPUT_BYTES_MAX];
     char directory[PATH_BYTES_MAX];
     const char *top = getenv("TOP_SRCDIR");
