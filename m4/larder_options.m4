@@ -23,7 +23,7 @@ AC_ARG_ENABLE([uring],
   [AS_HELP_STRING([--disable-uring], [leave the io_uring back end out])],
   [], [enable_uring=yes])
 AC_ARG_ENABLE([schedule],
-  [AS_HELP_STRING([--enable-schedule], [make every atomic access of the store a yield point])],
+  [AS_HELP_STRING([--enable-schedule], [build tests/schedules: every atomic access a yield point])],
   [], [enable_schedule=no])
 AC_ARG_ENABLE([lto],
   [AS_HELP_STRING([--disable-lto], [no link time optimisation])],
