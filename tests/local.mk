@@ -38,7 +38,9 @@ if BUILD_TESTS
 check_PROGRAMS += $(COMPILED_TESTS)
 TESTS = $(COMPILED_TESTS) $(SCRIPTED_TESTS)
 endif
-EXTRA_DIST += $(SCRIPTED_TESTS) tests/README.md
+EXTRA_DIST += $(SCRIPTED_TESTS)
+EXTRA_DIST += tests/README.md
+EXTRA_DIST += tests/run-group
 
 # every group finds the server, the sources and the build here
 AM_TESTS_ENVIRONMENT = \

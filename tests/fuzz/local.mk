@@ -10,3 +10,4 @@ else
 FUZZ_MAIN = tests/fuzz/replay.c
 endif
 EXTRA_DIST += tests/fuzz/replay.c
+EXTRA_DIST += tests/fuzz/run
