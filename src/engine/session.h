@@ -1,0 +1,113 @@
+/* larder: one connection without its socket
+ *
+ * Purpose: bytes in, requests to the window, replies out. The server feeds what it received, sends
+ *   what reply_iovecs gives, and asks what the session wants.
+ * Owner: the server's connection embeds it.   Threads: its core's.
+ * Memory: the struct alone while idle. Partial input, an upload's state and output come from the
+ *   core's `buffers`.
+ * Limits: partial input SESSION_INPUT_BYTES_MAX, then the connection is dropped; output see reply.h.
+ * Errors: SESSION_WANTS_CLOSE with close_reason; the session then takes no more input. */
+#ifndef LARDER_ENGINE_SESSION_H
+#define LARDER_ENGINE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "src/base/assert.h"
+#include "src/engine/reply.h"
+#include "src/proto/parser.h"
+
+enum {
+    /* a line of keys and what else was in flight when reading was paused */
+    SESSION_INPUT_BYTES_MAX = PARSER_LINE_BYTES_MAX + (4 << 20),
+    SESSION_DIRECT_SPANS_MAX = 32, /* iovecs session_wants_direct may fill */
+    SESSION_DIRECT_BYTES_MIN = 32 * 1024,
+    SESSION_DIRECT_BYTES_MAX = 256 * 1024, /* one direct receive */
+};
+
+struct engine_core;
+struct session_upload;
+
+enum session_want {
+    SESSION_WANTS_SEND = 1,   /* reply_iovecs has something */
+    SESSION_WANTS_CLOSE = 2,  /* close when the output is sent (graceful: all of it) */
+    SESSION_WANTS_ABORT = 4,  /* close now, output is lost (memory, protocol) */
+    SESSION_WANTS_PAUSE = 8,  /* stop receiving until it is gone; what still comes may be fed */
+    SESSION_WANTS_DIRECT = 16 /* a direct receive would pay: see session_direct_space */
+};
+
+enum session_close_reason {
+    SESSION_OPEN,
+    SESSION_CLOSE_NORMAL,   /* quit */
+    SESSION_CLOSE_ERROR,    /* what is no protocol: endless line, HTTP */
+    SESSION_CLOSE_SHUTDOWN, /* the shutdown command */
+    SESSION_CLOSE_MEMORY,   /* no room for input or reply */
+};
+
+struct session {
+    struct engine_core *core;
+    void *context; /* the server's connection */
+    struct reply reply;
+    struct parser parser;
+
+    uint8_t *buffer; /* partial input: buffer_start..buffer_end of buffer_bytes; NULL when none */
+    uint32_t buffer_bytes;
+    uint32_t buffer_start;
+    uint32_t buffer_end;
+    const uint8_t *data; /* this turn's input; data_used of data_bytes are parsed */
+    size_t data_bytes;
+    size_t data_used;
+    struct session_upload *upload; /* a large value on its way; NULL when none */
+
+    struct session *touched_next;
+    struct session *ready_next;
+    uint32_t turn_requests; /* parsed in this turn */
+    uint32_t pending;       /* in the window */
+    uint8_t close_reason;   /* enum session_close_reason */
+    bool touched : 1;
+    bool ready : 1;   /* in the core's ready list */
+    bool stalled : 1; /* output at its bound: input waits */
+    bool rewound : 1; /* the window's later requests of this session are void */
+    bool aborted : 1;
+    bool no_close_wait : 1;
+};
+
+/* `context` is the server's. `parser_protocol` from the core's config. */
+void session_init(struct session *session, struct engine_core *core, void *context);
+/* Gives everything back: upload, leases, blocks, parked slots. No send or direct receive may be in
+ * flight. Legal at any time of a turn. */
+void session_fini(struct session *session);
+
+/* Takes received bytes. `data` must stay valid until engine_flush. Executes when the window is full.
+ * Legal at any time, also when the session wants no input (then it is kept, or dropped after close). */
+void session_feed(struct session *session, const uint8_t *data, size_t bytes);
+
+/* The server sent `bytes` of what reply_iovecs gave. Goes on with input that waited for room. */
+void session_sent(struct session *session, uint64_t bytes);
+
+/* A bit set of enum session_want; see there. */
+unsigned session_wants(const struct session *session);
+
+/* What can be sent: reply_iovecs of the session's reply. */
+unsigned session_output(struct session *session, struct iovec *iovecs, unsigned count);
+
+/* Memory for a direct receive of the large value that is on its way: up to `count` iovecs (at most
+ * SESSION_DIRECT_SPANS_MAX), its last two bytes' own place included. Call it when no other receive of
+ * the connection is armed and everything received was fed and flushed. 0: none wanted (any more). */
+unsigned session_direct_space(struct session *session, struct iovec *iovecs, unsigned count);
+/* `bytes` of it were filled (0: cancelled). Ends the lending of that memory. */
+void session_received_direct(struct session *session, size_t bytes);
+
+/* The writer of a parked slot has written or completed it: sends and execution go on. */
+void session_slot_written(struct session *session);
+
+/* True: between two commands with nothing to send; may be closed when the server drains or the
+ * connection is idle too long. In the middle of a value it is not idle. */
+bool session_is_idle(const struct session *session);
+
+/* Ends the session from the command it executes (quit, shutdown): replies so far are sent. */
+void session_close(struct session *session, enum session_close_reason reason);
+
+#endif

@@ -1,0 +1,76 @@
+/* larder: what a client asked for, whatever protocol carried it
+ *
+ * Purpose: the parsers' result and the executor's input. Classic ASCII fills it today; meta flags and
+ *   binary headers map onto the same fields, so that what a command means stands once.
+ * Owner: the engine's window of requests.   Threads: one core.
+ * Memory: spans are borrowed from the input that was parsed; see parser.h for how long.
+ * Limits: keys 1..250 bytes; values below 2 GiB.
+ * Errors: what the client did wrong is verb VERB_FAIL with `outcome` saying what. */
+#ifndef LARDER_PROTO_REQUEST_H
+#define LARDER_PROTO_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/span.h"
+
+enum {
+    REQUEST_KEY_BYTES_MAX = 250,
+    REQUEST_TOKENS_MAX = 23, /* tokens of a line that are looked at; the rest is ignored */
+};
+
+#define REQUEST_VALUE_BYTES_MAX 2147483645u /* INT_MAX - 2, as in memcached */
+
+enum verb {
+#define COMMAND(VERB, word, shape, tokens_min, execute, doc) VERB_##VERB,
+#include "src/proto/commands.def"
+#undef COMMAND
+    VERB_FAIL, /* nothing to execute: answer `outcome` */
+    VERB_COUNT
+};
+
+enum outcome {
+#define OUTCOME(NAME, text) OUTCOME_##NAME,
+#include "src/proto/outcomes.def"
+#undef OUTCOME
+    OUTCOME_COUNT
+};
+
+enum request_protocol { REQUEST_ASCII, REQUEST_META, REQUEST_BINARY };
+
+/* Fields that a verb does not name below are undefined. The common ones are always set. */
+struct request {
+    /* common */
+    uint8_t verb;     /* enum verb */
+    uint8_t protocol; /* enum request_protocol */
+    uint8_t outcome;  /* enum outcome; VERB_FAIL: the answer. OUTCOME_NONE: none */
+    bool noreply;     /* answer nothing */
+
+    bool last;          /* KEYS shapes: the line's last key, END goes with its reply */
+    bool value_follows; /* STORAGE: value is not in the input; value_bytes + 2 bytes come next */
+    bool value_bad_end; /* STORAGE, value whole: it does not end in \r\n */
+
+    /* Where this request stands in the input, so that it can be taken back (parser_rewind). */
+    uint32_t input_offset;    /* of its first byte, from the start of the parsed span */
+    uint32_t line_bytes_left; /* KEYS shapes, not the first key: bytes to the end of the line */
+
+    struct span key;      /* KEYS, STORAGE, KEY shapes: 1..250 bytes */
+    struct span value;    /* STORAGE without value_follows */
+    uint64_t value_bytes; /* STORAGE: announced length, without \r\n */
+
+    uint32_t client_flags; /* STORAGE */
+    int32_t exptime;       /* STORAGE, TOUCH, GAT, GATS: as the client gave it */
+    uint64_t cas;          /* CAS: the compared unique */
+    uint64_t delta;        /* INCR, DECR */
+
+    /* PLAIN and ARGUMENTS: everything behind the word, without the line's end; see request_tokens().
+     * (Meta: the flags, to be echoed in order.) */
+    struct span arguments;
+};
+
+/* Splits `text` at spaces into at most `tokens_max` tokens; returns how many there are. Further
+ * tokens are ignored. */
+unsigned request_tokens(struct span text, struct span *tokens, unsigned tokens_max);
+
+#endif
