@@ -11,7 +11,7 @@ int larder_dummy;]])], [larder_cv_cc=clang], [larder_cv_cc=gcc])])
 larder_cc=$larder_cv_cc
 ])
 
-dnl LARDER_BUILD_OPTIONS: --enable-sanitize, -fuzz, -schedule, -werror, --disable-uring, -lto, -tests.
+dnl LARDER_BUILD_OPTIONS: what a build can be, from --enable-sanitize to --disable-tests.
 AC_DEFUN([LARDER_BUILD_OPTIONS], [
 AC_ARG_ENABLE([sanitize],
   [AS_HELP_STRING([--enable-sanitize=LIST], [address,undefined or thread])],
@@ -52,7 +52,8 @@ AM_CONDITIONAL([BUILD_TESTS], [test "$enable_tests" = yes])
 ])
 
 dnl LARDER_ARCHIVER: archives of LTO objects need the compiler's own ar and ranlib. Decides
-dnl enable_lto: never with a sanitizer or with yield points; with clang only if lld and llvm-ar exist.
+dnl enable_lto: never with a sanitizer or with yield points; with clang only if lld and llvm-ar are
+dnl there.
 AC_DEFUN([LARDER_ARCHIVER], [
 AS_IF([test "$enable_sanitize" != no || test "$enable_schedule" = yes], [enable_lto=no])
 AS_IF([test "$larder_cc" = clang], [
