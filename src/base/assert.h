@@ -1,8 +1,8 @@
 /* larder: assertions that stay on
  *
- * Purpose: ASSERT guards what would corrupt memory or answer wrongly if it did not hold; it is on in
- *   every build. DEBUG_ASSERT is for what is too dear for the hot path; on in sanitizer and test builds.
- *   Neither is ever reachable by what a client sends.
+ * Purpose: ASSERT guards what would corrupt memory or answer wrongly if it did not hold; it is on
+ *   in every build. DEBUG_ASSERT is for what is too dear for the hot path; on in sanitizer and
+ *   test builds. Neither is ever reachable by what a client sends.
  * Owner: none.   Threads: any.   Memory: none.   Limits: none.
  * Errors: a failed assertion writes one line to stderr and aborts. */
 #ifndef LARDER_BASE_ASSERT_H

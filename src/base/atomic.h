@@ -7,8 +7,8 @@
  * Owner: none (no state).   Threads: any.   Memory: none.
  * Limits: objects of 1, 2, 4 and 8 bytes.   Errors: none.
  *
- * Orders: relaxed, acquire, release, seq_cst as in C11 (ISO/IEC 9899:2018, 7.17.3). Read-modify-write
- * operations here are always acquire-release at least. */
+ * Orders: relaxed, acquire, release, seq_cst as in C11 (ISO/IEC 9899:2018, 7.17.3).
+ * Read-modify-write operations here are always acquire-release at least. */
 #ifndef LARDER_BASE_ATOMIC_H
 #define LARDER_BASE_ATOMIC_H
 

@@ -6,7 +6,7 @@
  * Owner    main() creates it before anything else and destroys it after the last thread has gone;
  *          everybody else holds `const struct settings *`.
  * Threads  Immutable after creation: any thread reads it without a lock. What an admin command can
- *          change at run time (verbosity, memory limit, ...) is copied from here and lives elsewhere.
+ *          change at run time (verbosity, memory limit) is copied from here and lives elsewhere.
  * Memory   One block plus the strings and lists in it, all owned by the struct.
  * Limits   SETTINGS_LISTEN_MAX listen addresses, SETTINGS_THREADS_MAX threads.
  * Errors   The operator's mistakes are reported on stderr in memcached's words, together with

@@ -6,8 +6,8 @@
  * Owner: the server creates one `struct store`; each core has one `struct store_core`, its handle.
  * Threads: a `store_core` is used by its one thread. Calls on different handles may run at once.
  *   No lock, version or pin outlives a call, except the lease of a lent value.
- * Memory: items and index live inside the budget given at creation (`memory_bytes`); the handles and
- *   the partition table are the stated fixed part. Spans passed in are borrowed for the call.
+ * Memory: items and index live inside the budget given at creation (`memory_bytes`); the handles
+ *   and the partition table are the stated fixed part. Spans passed in are borrowed for the call.
  * Limits: keys 1..250 bytes; values to `item_bytes_max`; 512 partitions; 32 TiB.
  * Errors: what the world refuses comes back as `enum store_outcome`; misuse asserts. */
 #ifndef LARDER_STORE_STORE_H
@@ -34,7 +34,7 @@ enum store_outcome {
     STORE_NOT_STORED,  /* add on an existing key; replace, append, prepend on a missing one */
     STORE_EXISTS,      /* the compared token differs */
     STORE_TOO_LARGE,   /* above item_bytes_max */
-    STORE_NO_MEMORY,   /* evictions are off (-M) and the budget is used, or nothing can be evicted */
+    STORE_NO_MEMORY,   /* evictions are off (-M) and the budget is used, or nothing is evictable */
     STORE_NOT_NUMERIC, /* incr/decr on a value that is no number */
 };
 
@@ -86,7 +86,8 @@ struct store_key {
 /* Seeded hash of a key; pure. */
 uint64_t store_hash(const struct store *store, const uint8_t *data, size_t len);
 
-/* Prefetch in two stages for a window of requests: all buckets first, then all items. Hints only. */
+/* Prefetch in two stages for a window of requests: all buckets first, then all items. Hints
+ * only. */
 void store_prefetch_bucket(struct store_core *core, uint64_t hash, bool for_write);
 void store_prefetch_item(struct store_core *core, uint64_t hash);
 
@@ -110,8 +111,8 @@ struct store_head {
 
 /* Where a value goes. The store calls place() with the head of the item it found; it returns memory
  * for head->value_bytes bytes, into which the store copies, or NULL: then `lend` and `skip` decide.
- * place() is called again when the item changed meanwhile; whatever an earlier call prepared is void.
- * Embed this struct first in a larger one to find the context. */
+ * place() is called again when the item changed meanwhile; whatever an earlier call prepared is
+ * void. Embed this struct first in a larger one to find the context. */
 struct store_sink {
     uint8_t *(*place)(struct store_sink *sink, const struct store_head *head);
     bool may_lend; /* place() may answer NULL for "lend": set by the store before each call */
@@ -138,10 +139,10 @@ enum store_get_mode {
     STORE_GET_QUIETLY,  /* changes nothing (meta u, me) */
 };
 
-/* Reads the item under `key`. `lease` may be NULL: nothing is lent then. A value is lent when place()
- * returns NULL while sink->may_lend and the value is at least store_lend_bytes_min(). place()
- * returning NULL otherwise delivers the head alone. `head` is filled on HIT, LENT, and, as far as
- * known, on EXPIRED and FLUSHED. */
+/* Reads the item under `key`. `lease` may be NULL: nothing is lent then. A value is lent when
+ * place() returns NULL while sink->may_lend and the value is at least store_lend_bytes_min().
+ * place() returning NULL otherwise delivers the head alone. `head` is filled on HIT, LENT, and, as
+ * far as known, on EXPIRED and FLUSHED. */
 enum store_read store_get(struct store_core *core, const struct store_key *key,
                           enum store_get_mode mode, struct store_sink *sink,
                           struct store_head *head, struct store_lease *lease);
@@ -179,8 +180,8 @@ struct store_write {
     bool key_is_binary;
 };
 
-/* memcached's size of an item, which -I bounds: 48 + 8 (with CAS) + (4 if flags) + key + 1 + value +
- * 2. Kept exactly because clients split values by it. */
+/* memcached's size of an item, which -I bounds: 48 + 8 (with CAS) + (4 if flags) + key + 1 + value
+ * + 2. Kept exactly because clients split values by it. */
 uint64_t store_item_bytes(const struct store *store, uint32_t key_bytes, uint32_t client_flags,
                           uint64_t value_bytes);
 /* Whether an item of that size may be stored at all. */
@@ -192,8 +193,8 @@ bool store_item_fits(const struct store *store, uint32_t key_bytes, uint32_t cli
 enum store_outcome store_put(struct store_core *core, const struct store_write *write,
                              const struct iovec *value, uint64_t *token);
 
-/* A value that arrives in pieces. Chunks are taken as the bytes come, never by the announced length.
- * Plain data inside the caller's session; begin .. commit or abandon. */
+/* A value that arrives in pieces. Chunks are taken as the bytes come, never by the announced
+ * length. Plain data inside the caller's session; begin .. commit or abandon. */
 struct store_upload {
     struct store_write write;    /* key.data must stay valid: it points into key_copy */
     uint8_t key_copy[STORE_KEY_BYTES_MAX];
@@ -218,8 +219,9 @@ enum store_outcome store_upload_begin(struct store_core *core, struct store_uplo
  * upload sees here or at commit (STORE_NO_MEMORY; the old value stays). */
 void store_upload_append(struct store_core *core, struct store_upload *upload, const uint8_t *data,
                          size_t bytes);
-/* Memory for a direct receive of the next bytes: fills up to `count` iovecs, takes chunks for at most
- * `bytes_max`. Returns 0 when the upload has failed. The chunks cannot be dropped until advance. */
+/* Memory for a direct receive of the next bytes: fills up to `count` iovecs, takes chunks for at
+ * most `bytes_max`. Returns 0 when the upload has failed. The chunks cannot be dropped until
+ * advance. */
 unsigned store_upload_space(struct store_core *core, struct store_upload *upload,
                             struct iovec *space, unsigned count, size_t bytes_max);
 void store_upload_advance(struct store_core *core, struct store_upload *upload, size_t bytes);
@@ -233,8 +235,8 @@ enum store_outcome store_delete(struct store_core *core, const struct store_key 
 enum store_outcome store_touch(struct store_core *core, const struct store_key *key,
                                uint32_t expiry);
 
-/* incr and decr: 64-bit wrap on incr, stop at 0 on decr; a shorter text keeps its length, padded with
- * spaces. STORE_OK: *value is the new number. */
+/* incr and decr: 64-bit wrap on incr, stop at 0 on decr; a shorter text keeps its length, padded
+ * with spaces. STORE_OK: *value is the new number. */
 enum store_outcome store_arith(struct store_core *core, const struct store_key *key, bool decrement,
                                uint64_t delta, uint64_t *value);
 
@@ -244,8 +246,9 @@ void store_flush(struct store_core *core, uint32_t when);
 
 /* -- upkeep ------------------------------------------------------------------------------------ */
 
-/* Does bounded upkeep (splits, reserve, expiry, ghosts, limbo, due flush) for the partitions that the
- * core owns, and any others whose owners fell behind, for about `budget_ns`. True: more is waiting. */
+/* Does bounded upkeep (splits, reserve, expiry, ghosts, limbo, due flush) for the partitions that
+ * the core owns, and any others whose owners fell behind, for about `budget_ns`. True: more is
+ * waiting. */
 bool store_upkeep(struct store_core *core, uint64_t budget_ns);
 /* Called by the housekeeping thread: populates and releases memory, which may block. Returns true
  * while more is waiting. `store_housekeeping_due` is cheap and may be polled by cores. */
@@ -277,7 +280,7 @@ struct store_class_totals {
     uint64_t pages, chunks_used, chunks_free;
     uint64_t items, bytes;               /* items whose head lies here; their memcached sizes */
     uint64_t items_small;                /* of these in the small (probation) queue */
-    uint64_t evicted, evicted_nonzero, evicted_unfetched, evicted_age_last; /* age in s at eviction */
+    uint64_t evicted, evicted_nonzero, evicted_unfetched, evicted_age_last; /* age in s then */
     uint64_t expired_unfetched, reclaimed, no_memory;
     uint64_t age_oldest;                 /* s since last access of the oldest seen lately */
 };
@@ -288,8 +291,8 @@ bool store_class_totals(const struct store *store, unsigned class_id,
 /* Sets the base of the counters that `stats reset` zeroes (a baseline, the counters go on). */
 void store_counters_reset(struct store *store);
 
-/* Walks everything: index <-> items <-> queues <-> pages <-> budget. For tests, with no other thread
- * inside the store. Returns NULL, or a static text naming the first disagreement. */
+/* Walks everything: index <-> items <-> queues <-> pages <-> budget. For tests, with no other
+ * thread inside the store. Returns NULL, or a static text naming the first disagreement. */
 const char *store_check(struct store *store);
 
 #endif
