@@ -68,7 +68,7 @@ def layout():
         (re.compile(r"^[a-z][\w \*]*\([^;{]*\)\n\{", re.M), "a function's brace ends its line"),
         (re.compile(r"^( {4})* {1,3}(if|for|while|return|switch|break|continue)\b"),
          "code is indented by four"),
-        (re.compile(r"^\s*typedef\s+(struct|union|enum)\b"), "no typedef of a struct"),
+        (re.compile(r"^\s*typedef\s+(struct|union|enum)\b[^(]*$"), "no typedef of a struct"),
     ]
     for name in lint.code(".c", ".h"):
         text = re.sub(r'"(\\.|[^"\\\n])*"', '""', lint.read(name))
