@@ -25,13 +25,20 @@ def missing_from(manual, names):
 
 
 def settings():
-    """Names of the settings: the first string of each row of settings.def."""
+    """(name, row) of each option and word of -o in settings.def."""
     path = "src/server/settings.def"
     if not os.path.exists(os.path.join(lint.TOP, path)):
         return []
-    rows = re.findall(r"^[A-Z_]*(?:OPTION|SETTING|SUBOPTION)[A-Z_]*\((.*)$", lint.read(path), re.M)
-    names = [re.search(r'"([a-z][a-z0-9_-]*)"', row) for row in rows]
-    return sorted({found.group(1) for found in names if found})
+    rows = re.findall(r"^(?:SUB)?OPTION\(.*?(?=^\S|\Z)", lint.read(path), re.M | re.S)
+    named = [(re.search(r'\.name = "([^"]+)"', row), row) for row in rows]
+    return [(found.group(1), row) for found, row in named if found]
+
+
+def missing_differences():
+    """What is refused or without effect must be told where deviations are listed."""
+    page = lint.read("docs/differences.md")
+    return [f"{name}: not in docs/differences.md" for name, row in settings()
+            if re.search(r"\b(NO_EFFECT|REFUSED)\b", row) and name not in page]
 
 
 def broken_links():
@@ -47,8 +54,11 @@ manual_text = text_of("--help-man") if os.path.exists(os.environ.get("LARDER", "
 if manual_text.startswith("."):
     report.check("every option is in the manual", missing_from(
         manual_text, options(text_of("--help"))))
-    report.check("every setting is in the manual", missing_from(manual_text, settings()))
+    report.check("every setting is in the manual", missing_from(
+        manual_text, [name for name, _ in settings() if name != "help-man"]))
 else:
     report.skip("every option is in the manual", "the server prints no manual")
+if os.path.exists(os.path.join(lint.TOP, "docs/differences.md")):
+    report.check("options without effect are listed as differences", missing_differences())
 report.check("links between pages lead somewhere", broken_links())
 report.end()
