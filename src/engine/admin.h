@@ -1,13 +1,13 @@
 /* larder: commands that need more than the store, executed by the server
  *
- * Purpose: the engine parses and orders them; the server's functions answer, by verb. Also the writer
- *   of `stats` answers, in the request's protocol.
+ * Purpose: the engine parses and orders them; the server's functions answer, by verb. Also the
+ *   writer of `stats` answers, in the request's protocol.
  * Owner: the server fills one `struct admin_hooks`; immutable while cores run.
  * Threads: a function runs on the core of the session that asked; what it reads of other cores it
  *   reads relaxed.
  * Memory: the call and its tokens are borrowed for the call.
- * Limits: ADMIN_TOKENS_MAX tokens; an answer is bounded by the core's connection memory (longer ones
- *   are produced in portions: reply_park with `produce`).
+ * Limits: ADMIN_TOKENS_MAX tokens; an answer is bounded by the core's connection memory (longer
+ *   ones are produced in portions: reply_park with `produce`).
  * Errors: an outcome, or the answer breaks off with OUTCOME_NO_MEMORY_STATS. */
 #ifndef LARDER_ENGINE_ADMIN_H
 #define LARDER_ENGINE_ADMIN_H

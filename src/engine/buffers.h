@@ -1,7 +1,7 @@
 /* larder: a core's memory for connections
  *
- * Purpose: recycled blocks of two sizes for partial input and for output, and single larger ones, all
- *   counted against one bound, so that no client makes memory grow.
+ * Purpose: recycled blocks of two sizes for partial input and for output, and single larger ones,
+ *   all counted against one bound, so that no client makes memory grow.
  * Owner: the engine_core.   Threads: its core's; `used_bytes` may be read by any.
  * Memory: malloc; up to BUFFERS_KEPT_MAX free blocks of each size are kept.
  * Limits: `bytes_max` over everything that is handed out, blocks kept included.

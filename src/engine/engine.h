@@ -10,7 +10,8 @@
  *                    engine_session_next  sessions that want something: send, close, pause
  *                    engine_turn_end
  *
- * Owner: the server's core.   Threads: that core's; counters and `buffers` figures may be read by any.
+ * Owner: the server's core.   Threads: that core's; counters and `buffers` figures may be read by
+ *   any.
  * Memory: fixed, plus the connection memory of `buffers`, bounded by connection_bytes_max.
  * Limits: ENGINE_WINDOW_MAX requests a window; ENGINE_TURN_REQUESTS_MAX a session and turn.
  * Errors: none of its own; see session.h. */
@@ -84,16 +85,16 @@ void engine_turn_begin(struct engine_core *core, uint32_t now);
 /* Lets the sessions that stopped for fairness go on. Returns true while some wait again: do not
  * sleep. Call it once a turn. */
 bool engine_resume(struct engine_core *core);
-/* Executes what is pending and settles the sessions' input. After it the receive buffers of the turn
- * may be given back. */
+/* Executes what is pending and settles the sessions' input. After it the receive buffers of the
+ * turn may be given back. */
 void engine_flush(struct engine_core *core);
 /* The next session that was touched in this turn, or NULL. Ask session_wants() what it wants. */
 struct session *engine_session_next(struct engine_core *core);
 /* Closes the turn; window and touched list must be empty. */
 void engine_turn_end(struct engine_core *core);
 
-/* memcached's reading of an exptime as store seconds: 0 never; negative at once; to 30 days relative;
- * above absolute unix time, in the past at once. */
+/* memcached's reading of an exptime as store seconds: 0 never; negative at once; to 30 days
+ * relative; above absolute unix time, in the past at once. */
 uint32_t engine_expiry(const struct engine_core *core, int64_t exptime);
 
 #endif

@@ -1,18 +1,18 @@
 /* larder: the ordered output of one session
  *
- * Purpose: a list of parts: bytes in blocks of the core's pool, lent values, and parked slots that are
- *   completed later. What is sent leaves in order; nothing passes an unfinished slot.
+ * Purpose: a list of parts: bytes in blocks of the core's pool, lent values, and parked slots that
+ *   are completed later. What is sent leaves in order; nothing passes an unfinished slot.
  *
- *     head -> [bytes 0..812 of block A] -> [lease 1 MiB] -> [slot: own list] -> [bytes of block B] <- tail
+ *   head -> [0..812 of block A] -> [lease 1 MiB] -> [slot: own list] -> [bytes of block B] <- tail
  *
  * Owner: the session.   Threads: its core's.
- * Memory: parts and blocks come from the core's `struct buffers`, are accounted there, and go back as
- *   their bytes are sent. An idle reply holds none. Bytes that were handed out by reply_iovecs stay
- *   where they are until reply_sent or reply_fini.
+ * Memory: parts and blocks come from the core's `struct buffers`, are accounted there, and go back
+ *   as their bytes are sent. An idle reply holds none. Bytes that were handed out by reply_iovecs
+ *   stay where they are until reply_sent or reply_fini.
  * Limits: REPLY_SLOTS_MAX parked slots; the session stops executing above the engine's
  *   `reply_bytes_max`, so a reply exceeds it by one answer at most; the pool has its own bound.
- * Errors: NULL where the pool is at its bound: the caller answers "out of memory" or, where even that
- *   has no room, drops the connection (reply_broken). */
+ * Errors: NULL where the pool is at its bound: the caller answers "out of memory" or, where even
+ *   that has no room, drops the connection (reply_broken). */
 #ifndef LARDER_ENGINE_REPLY_H
 #define LARDER_ENGINE_REPLY_H
 
@@ -46,8 +46,8 @@ struct reply {
 };
 
 void reply_init(struct reply *reply, struct buffers *buffers);
-/* Gives everything back: blocks, leases (to `core`); drops parked slots (their dropped() is called).
- * No send may be in flight. */
+/* Gives everything back: blocks, leases (to `core`); drops parked slots (their dropped() is
+ * called). No send may be in flight. */
 void reply_fini(struct reply *reply, struct store_core *core);
 
 /* Slow half of reply_reserve. */
@@ -79,7 +79,8 @@ bool reply_lend(struct reply *reply, struct store_core *core, const struct store
  * the front is a parked slot. Does not change the reply: asked again it says the same and more. */
 unsigned reply_iovecs(struct reply *reply, const struct store *store, struct iovec *iovecs,
                       unsigned count);
-/* The first `bytes` bytes of what reply_iovecs gave are sent: gives their blocks and leases back. */
+/* The first `bytes` bytes of what reply_iovecs gave are sent: gives their blocks and leases
+ * back. */
 void reply_sent(struct reply *reply, struct store_core *core, uint64_t bytes);
 /* Copies every lent value of the reply that is older than `lent_before` (store seconds) into blocks
  * and returns its lease. Not while a send is in flight. False: no memory, drop the connection. */

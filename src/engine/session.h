@@ -5,7 +5,8 @@
  * Owner: the server's connection embeds it.   Threads: its core's.
  * Memory: the struct alone while idle. Partial input, an upload's state and output come from the
  *   core's `buffers`.
- * Limits: partial input SESSION_INPUT_BYTES_MAX, then the connection is dropped; output see reply.h.
+ * Limits: partial input SESSION_INPUT_BYTES_MAX, then the connection is dropped; output see
+ *   reply.h.
  * Errors: SESSION_WANTS_CLOSE with close_reason; the session then takes no more input. */
 #ifndef LARDER_ENGINE_SESSION_H
 #define LARDER_ENGINE_SESSION_H
@@ -80,8 +81,9 @@ void session_init(struct session *session, struct engine_core *core, void *conte
  * flight. Legal at any time of a turn. */
 void session_fini(struct session *session);
 
-/* Takes received bytes. `data` must stay valid until engine_flush. Executes when the window is full.
- * Legal at any time, also when the session wants no input (then it is kept, or dropped after close). */
+/* Takes received bytes. `data` must stay valid until engine_flush. Executes when the window is
+ * full. Legal at any time, also when the session wants no input (then it is kept, or dropped after
+ * close). */
 void session_feed(struct session *session, const uint8_t *data, size_t bytes);
 
 /* The server sent `bytes` of what reply_iovecs gave. Goes on with input that waited for room. */
@@ -94,8 +96,9 @@ unsigned session_wants(const struct session *session);
 unsigned session_output(struct session *session, struct iovec *iovecs, unsigned count);
 
 /* Memory for a direct receive of the large value that is on its way: up to `count` iovecs (at most
- * SESSION_DIRECT_SPANS_MAX), its last two bytes' own place included. Call it when no other receive of
- * the connection is armed and everything received was fed and flushed. 0: none wanted (any more). */
+ * SESSION_DIRECT_SPANS_MAX), its last two bytes' own place included. Call it when no other receive
+ * of the connection is armed and everything received was fed and flushed. 0: none wanted (any
+ * more). */
 unsigned session_direct_space(struct session *session, struct iovec *iovecs, unsigned count);
 /* `bytes` of it were filled (0: cancelled). Ends the lending of that memory. */
 void session_received_direct(struct session *session, size_t bytes);

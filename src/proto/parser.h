@@ -4,11 +4,11 @@
  *   store, no clock, and allocates nothing: the caller holds the input.
  * Owner: the session.   Threads: one.
  * Memory: requests point into the input given to parser_next; they live as long as it does.
- * Limits: a line without end may have 2048 bytes (then PARSE_CLOSE); lines of get, gets, gat and gats
- *   PARSER_LINE_BYTES_MAX; with its end in sight 16 KiB. Values up to `value_bytes_inline_max` are
- *   waited for whole, larger ones are announced (value_follows).
- * Errors: a client's mistakes come out as requests with VERB_FAIL; PARSE_CLOSE where memcached hangs
- *   up. */
+ * Limits: a line without end may have 2048 bytes (then PARSE_CLOSE); lines of get, gets, gat and
+ *   gats PARSER_LINE_BYTES_MAX; with its end in sight 16 KiB. Values up to
+ *   `value_bytes_inline_max` are waited for whole, larger ones are announced (value_follows).
+ * Errors: a client's mistakes come out as requests with VERB_FAIL; PARSE_CLOSE where memcached
+ *   hangs up. */
 #ifndef LARDER_PROTO_PARSER_H
 #define LARDER_PROTO_PARSER_H
 
@@ -49,8 +49,8 @@ void parser_init(struct parser *parser, enum parser_protocol protocol,
 
 /* Takes the next request off the front of `input` (contiguous). `*consumed` is the number of bytes
  * that are done with, also with PARSE_MORE (swallowed ones); the caller offers the rest again, with
- * more behind it. A line of keys comes out as one request a key, after the whole line was looked at:
- * between two keys the caller may stop as long as it likes. request->input_offset is left 0. */
+ * more behind it. A line of keys comes out as one request a key, after the whole line was looked
+ * at: between two keys the caller may stop as long as it likes. request->input_offset is left 0. */
 enum parse_result parser_next(struct parser *parser, struct span input, size_t *consumed,
                               struct request *request);
 
@@ -58,8 +58,8 @@ enum parse_result parser_next(struct parser *parser, struct span input, size_t *
  * with VERB_FAIL, `outcome` and `noreply`. */
 void parser_swallow(struct parser *parser, uint64_t bytes, enum outcome outcome, bool noreply);
 
-/* Takes back `request` and everything parsed after it (all unexecuted): the next input offered starts
- * with the request's first byte. */
+/* Takes back `request` and everything parsed after it (all unexecuted): the next input offered
+ * starts with the request's first byte. */
 void parser_rewind(struct parser *parser, const struct request *request);
 
 /* True between two commands: nothing of one was consumed. */

@@ -1,7 +1,7 @@
 /* larder: what a client asked for, whatever protocol carried it
  *
- * Purpose: the parsers' result and the executor's input. Classic ASCII fills it today; meta flags and
- *   binary headers map onto the same fields, so that what a command means stands once.
+ * Purpose: the parsers' result and the executor's input. Classic ASCII fills it today; meta flags
+ *   and binary headers map onto the same fields, so that what a command means stands once.
  * Owner: the engine's window of requests.   Threads: one core.
  * Memory: spans are borrowed from the input that was parsed; see parser.h for how long.
  * Limits: keys 1..250 bytes; values below 2 GiB.
@@ -64,8 +64,8 @@ struct request {
     uint64_t cas;          /* CAS: the compared unique */
     uint64_t delta;        /* INCR, DECR */
 
-    /* PLAIN and ARGUMENTS: everything behind the word, without the line's end; see request_tokens().
-     * (Meta: the flags, to be echoed in order.) */
+    /* PLAIN and ARGUMENTS: everything behind the word, without the line's end; see
+     * request_tokens(). (Meta: the flags, to be echoed in order.) */
     struct span arguments;
 };
 

@@ -10,7 +10,8 @@
 #include "src/proto/request.h"
 
 enum {
-    /* "VALUE " key " " flags " " bytes " " cas "\r\n"; binary: header, extras and key are shorter */
+    /* "VALUE " key " " flags " " bytes " " cas "\r\n"; binary: header, extras and key are
+     * shorter */
     RESPONSE_HEAD_BYTES_MAX = 6 + REQUEST_KEY_BYTES_MAX + 1 + 10 + 1 + 20 + 1 + 20 + 2,
     RESPONSE_LINE_BYTES_MAX = 96, /* any row of outcomes.def, or a number, with its end */
     RESPONSE_TAIL_BYTES_MAX = 2 + 5, /* behind a value: "\r\n" and "END\r\n" */
