@@ -35,7 +35,7 @@ void schedule_pause(void);
 #define atom_store_release(p, v) schedule_store((p), (uint64_t)(v), sizeof(*(p)), 2)
 #define atom_store_seq_cst(p, v) schedule_store((p), (uint64_t)(v), sizeof(*(p)), 3)
 #define atom_exchange(p, v)                                                                        \
-    ((__typeof__(*(p) + 0))schedule_exchange((p), (uint64_t)(v), sizeof(*(p))))
+    ({ (__typeof__(*(p) + 0))schedule_exchange((p), (uint64_t)(v), sizeof(*(p))); })
 #define atom_compare_exchange(p, expected, v)                                                      \
     ({                                                                                             \
         uint64_t atom_seen_ = (uint64_t) * (expected);                                             \
@@ -45,9 +45,9 @@ void schedule_pause(void);
         atom_done_;                                                                                \
     })
 #define atom_fetch_add(p, v)                                                                       \
-    ((__typeof__(*(p) + 0))schedule_fetch_add((p), (uint64_t)(v), sizeof(*(p))))
+    ({ (__typeof__(*(p) + 0))schedule_fetch_add((p), (uint64_t)(v), sizeof(*(p))); })
 #define atom_fetch_sub(p, v)                                                                       \
-    ((__typeof__(*(p) + 0))schedule_fetch_add((p), (uint64_t)0 - (uint64_t)(v), sizeof(*(p))))
+    ({ (__typeof__(*(p) + 0))schedule_fetch_add((p), (uint64_t)0 - (uint64_t)(v), sizeof(*(p))); })
 #define atom_fence_acquire() schedule_fence(1)
 #define atom_fence_release() schedule_fence(2)
 #define atom_fence_seq_cst() schedule_fence(3)
