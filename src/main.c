@@ -1,8 +1,50 @@
 /* larder: the program's entry */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
 
-#include "config.h"
+#include "src/server/process.h"
+#include "src/server/settings.h"
+#include "src/server/topology.h"
 
-int main(void) {
-    return puts(PACKAGE_STRING) < 0 ? 1 : 0;
+/* --topology: shows which thread would run where. */
+static int print_topology(const struct settings *settings) {
+    struct topology_request request = topology_request_from(settings);
+    struct topology_plan *plan = topology_plan_create(&request);
+    if (plan == NULL) {
+        (void)fprintf(stderr, "cannot read the topology %s: %s\n",
+                      request.source == NULL ? "of this machine" : request.source,
+                      strerror(errno));
+        return EX_USAGE;
+    }
+    topology_plan_print(plan, stdout);
+    topology_plan_destroy(plan);
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int serve(const struct settings *settings) {
+    int exit_code = EXIT_FAILURE;
+    if (!process_enter(settings, &exit_code)) {
+        return exit_code;
+    }
+    if (settings->listen_count == 0 && settings->unix_path == NULL) {
+        (void)fprintf(stderr, "nothing to listen on: -p 0 without -s\n");
+        return EXIT_SUCCESS;
+    }
+    (void)fprintf(stderr, "this build has no server yet\n");
+    return EX_UNAVAILABLE;
+}
+
+int main(int argc, char **argv) {
+    (void)setvbuf(stderr, NULL, _IONBF, 0);
+    struct settings *settings = NULL;
+    int exit_code = EXIT_FAILURE;
+    if (!settings_create_from_args(argc, argv, &settings, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = settings->topology_print ? print_topology(settings) : serve(settings);
+    settings_destroy(settings);
+    return exit_code;
 }

@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SETTINGS_LISTEN_MAX 256u
-#define SETTINGS_THREADS_MAX 512u
+#define SETTINGS_LISTEN_MAX 256
+#define SETTINGS_THREADS_MAX 512
 
 /* Which protocols a listener speaks (-B, or proto[...] before one address of -l). */
 enum settings_protocol {
