@@ -4,6 +4,50 @@
 #     bench_null_LDADD = $(IO_LIBS)
 BENCHES =
 
+# the load generator
+BENCHES += bench/larder-load
+bench_larder_load_SOURCES =
+bench_larder_load_SOURCES += bench/codec.c
+bench_larder_load_SOURCES += bench/codec.h
+bench_larder_load_SOURCES += bench/codec_ascii.c
+bench_larder_load_SOURCES += bench/codec_ascii.h
+bench_larder_load_SOURCES += bench/conn.c
+bench_larder_load_SOURCES += bench/conn.h
+bench_larder_load_SOURCES += bench/cputime.c
+bench_larder_load_SOURCES += bench/cputime.h
+bench_larder_load_SOURCES += bench/dataset.c
+bench_larder_load_SOURCES += bench/dataset.h
+bench_larder_load_SOURCES += bench/hist.c
+bench_larder_load_SOURCES += bench/hist.h
+bench_larder_load_SOURCES += bench/load.c
+bench_larder_load_SOURCES += bench/load_options.c
+bench_larder_load_SOURCES += bench/load_options.h
+bench_larder_load_SOURCES += bench/outq.c
+bench_larder_load_SOURCES += bench/outq.h
+bench_larder_load_SOURCES += bench/plan.c
+bench_larder_load_SOURCES += bench/plan.h
+bench_larder_load_SOURCES += bench/report.c
+bench_larder_load_SOURCES += bench/report.h
+bench_larder_load_SOURCES += bench/rng.h
+bench_larder_load_SOURCES += bench/worker.c
+bench_larder_load_SOURCES += bench/worker.h
+bench_larder_load_SOURCES += bench/zipf.c
+bench_larder_load_SOURCES += bench/zipf.h
+bench_larder_load_LDADD = $(BASE_LIBS) -lm
+
+# the machine's limit
+BENCHES += bench/null
+bench_null_CPPFLAGS = $(AM_CPPFLAGS) $(URING_CFLAGS)
+bench_null_SOURCES =
+bench_null_SOURCES += bench/null.c
+bench_null_SOURCES += bench/null.h
+bench_null_SOURCES += bench/null_epoll.c
+bench_null_SOURCES += bench/null_replies.c
+if URING
+bench_null_SOURCES += bench/null_uring.c
+endif
+bench_null_LDADD = $(URING_LIBS)
+
 EXTRA_PROGRAMS += $(BENCHES)
 CLEANFILES += $(BENCHES)
 .PHONY: bench

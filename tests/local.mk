@@ -14,6 +14,7 @@ SYSTEM_TESTS =
 LINT_TESTS =
 
 include tests/unit/base/local.mk
+include tests/unit/bench/local.mk
 include tests/unit/proto/local.mk
 include tests/unit/slab/local.mk
 include tests/unit/store/local.mk
