@@ -1,3 +1,19 @@
 # transcripts (> and < lines), in process and over sockets
 #     TRANSCRIPT_TESTS += tests/transcripts/test_NAME
 #     tests_transcripts_test_NAME_LDADD = $(SERVER_LIBS) $(CMOCKA_LIBS)
+EXTRA_DIST += tests/transcripts/README.md
+EXTRA_DIST += tests/transcripts/admin.txt
+EXTRA_DIST += tests/transcripts/arithmetic.txt
+EXTRA_DIST += tests/transcripts/cas.txt
+EXTRA_DIST += tests/transcripts/expiry.txt
+EXTRA_DIST += tests/transcripts/flush.txt
+EXTRA_DIST += tests/transcripts/gat.txt
+EXTRA_DIST += tests/transcripts/get.txt
+EXTRA_DIST += tests/transcripts/lines.txt
+EXTRA_DIST += tests/transcripts/noreply.txt
+EXTRA_DIST += tests/transcripts/options.txt
+EXTRA_DIST += tests/transcripts/pipelining.txt
+EXTRA_DIST += tests/transcripts/sizes.txt
+EXTRA_DIST += tests/transcripts/stats.txt
+EXTRA_DIST += tests/transcripts/storage.txt
+EXTRA_DIST += tests/transcripts/touch-delete.txt
