@@ -6,7 +6,7 @@
  * Owner: the core that created a `struct io` owns it, its connections and its listeners. The `void
  *   *owner` given for each of these comes back in its events; this layer never follows it.
  * Threads: every function is called on the thread that called io_create(), except
- *   io_doorbell_ring() and io_counters_read(): any thread, while the `struct io` exists.
+ *   io_doorbell_ring(), io_counters_read(), io_conns_open(): any, while the `struct io` exists.
  * Memory: a connection costs IO_CONN_BYTES_MAX bytes or less, and no buffer while it is idle; slots
  *   come in chunks, on demand. Received bytes stand in buffers of the core, valid until the next
  *   io_turn(): copy what is not consumed. Memory given to io_send() or io_recv_into() (the bytes
@@ -89,8 +89,9 @@ struct io_config {
 };
 
 enum io_event_kind {
-    /* A listener's: fd, close-on-exec, of unspecified blocking mode. Or an error: the listener is
-     * then paused until io_listen_resume() (EMFILE, ENFILE, ENOBUFS, ENOMEM). */
+    /* A listener's: fd, close-on-exec, of unspecified blocking mode. Or an error that is not of one
+     * connection (EMFILE, ENFILE, ENOBUFS, ENOMEM): the listener is paused until
+     * io_listen_resume(). */
     IO_ACCEPTED,
     /* data and length, valid until the next io_turn(). Length 0: end of the stream. Or an error. */
     IO_RECEIVED,
@@ -129,7 +130,7 @@ struct io_counters {
     uint64_t buffers_lacking; /* receives that found no buffer (ENOBUFS) and were armed again */
     uint64_t rearmed;     /* multishot operations that ended by themselves and were armed again */
     uint64_t sends_short; /* sends that had to be continued */
-    uint64_t overflows;   /* completions that did not fit into the queue and were fetched later */
+    uint64_t overflows;   /* turns that found the completion queue overflown (nothing is lost) */
     uint64_t doorbells_rung; /* doorbells that cost a system call to the ringer */
 };
 
@@ -145,8 +146,8 @@ void io_destroy(struct io *io);
 /* Submits what is queued and waits in the same system call for events, at most wait_ns_max
  * nanoseconds: 0 polls, below 0 waits without limit; never waits while events are pending. Returns
  * their number, at most capacity (IO_EVENTS_MIN or more); what does not fit comes in the next turn.
- * 0 when the time is over or a signal came. Data that the previous turn's IO_RECEIVED named is
- * invalid from this call on. */
+ * 0 when the time is over, a signal came, or what came makes no event. Data that the previous
+ * turn's IO_RECEIVED named is invalid from this call on. */
 MUST_CHECK unsigned io_turn(struct io *io, struct io_event *events, unsigned capacity,
                             int64_t wait_ns_max);
 
@@ -162,15 +163,19 @@ MUST_CHECK int io_conn_open(struct io *io, int fd, void *owner, struct io_conn *
  * IDLE or STOPPING. */
 void io_recv_start(struct io_conn *conn);
 
-/* Ends receiving, for backpressure or before io_recv_into(). From STREAM or IDLE (when the end of
- * the stream crossed with it). Answered by exactly one IO_RECV_STOPPED, unless io_recv_start() or
- * io_close() comes first. */
+/* Ends receiving, for backpressure or before io_recv_into(). From STREAM, or from IDLE (when the
+ * end of the stream crossed with it); nothing in STOPPING. Answered by exactly one IO_RECV_STOPPED,
+ * unless io_recv_start() or io_close() comes first. */
 void io_recv_stop(struct io_conn *conn);
 
 /* Receives into the caller's memory, in order of the parts. From IDLE only. The bytes and the
  * array, which this layer may alter, belong to the operation until IO_RECEIVED_INTO or IO_CLOSED.
  * count 1 to IO_IOV_MAX, no part is empty. */
 void io_recv_into(struct io_conn *conn, struct iovec *iov, unsigned count);
+
+/* Recalls the memory of the direct receive in flight, if there is one: IO_RECEIVED_INTO comes soon,
+ * with ECANCELED and length 0, or with its own result if that was quicker. */
+void io_recv_into_cancel(struct io_conn *conn);
 
 /* Sends all parts, finishing short sends itself. One in flight: legal after the former's IO_SENT.
  * The bytes and the array, which this layer alters, belong to the operation until IO_SENT or
@@ -222,7 +227,7 @@ const char *io_features_text(const struct io *io);
 /* Any thread; each number is exact, not all of the same instant. */
 void io_counters_read(const struct io *io, struct io_counters *out);
 
-/* Connections open or closing on this core. */
+/* Connections open or closing on this core. Any thread. */
 uint32_t io_conns_open(const struct io *io);
 
 #endif
