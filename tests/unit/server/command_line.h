@@ -7,8 +7,8 @@
  * Limits   COMMAND_LINE_WORDS words; COMMAND_LINE_BYTES of each stream are kept.
  * Errors   Fails the test when the streams cannot be redirected.
  */
-#ifndef LARDER_TESTS_COMMAND_LINE_H
-#define LARDER_TESTS_COMMAND_LINE_H
+#ifndef LARDER_TESTS_UNIT_SERVER_COMMAND_LINE_H
+#define LARDER_TESTS_UNIT_SERVER_COMMAND_LINE_H
 
 #include <stdbool.h>
 

@@ -12,3 +12,25 @@ UNIT_TESTS += tests/unit/server/test_settings
 tests_unit_server_test_settings_SOURCES = tests/unit/server/test_settings.c \
 	tests/unit/server/command_line.c tests/unit/server/command_line.h
 tests_unit_server_test_settings_LDADD = $(UNIT_SERVER)
+
+UNIT_TESTS += tests/unit/server/test_process
+tests_unit_server_test_process_LDADD = $(UNIT_SERVER)
+
+UNIT_TESTS += tests/unit/server/test_topology
+tests_unit_server_test_topology_LDADD = $(UNIT_SERVER)
+PLANS = tests/unit/server/plans
+EXTRA_DIST += $(PLANS)/asymmetric.xml
+EXTRA_DIST += $(PLANS)/asymmetric.txt
+EXTRA_DIST += $(PLANS)/cpuset-siblings.txt
+EXTRA_DIST += $(PLANS)/cpuset.txt
+EXTRA_DIST += $(PLANS)/instances.txt
+EXTRA_DIST += $(PLANS)/more-threads.txt
+EXTRA_DIST += $(PLANS)/one-core-auto.txt
+EXTRA_DIST += $(PLANS)/one-core.txt
+EXTRA_DIST += $(PLANS)/pin-off.txt
+EXTRA_DIST += $(PLANS)/pin-on.txt
+EXTRA_DIST += $(PLANS)/quota.txt
+EXTRA_DIST += $(PLANS)/siblings-last.txt
+EXTRA_DIST += $(PLANS)/sub-numa.txt
+EXTRA_DIST += $(PLANS)/two-sockets-auto.txt
+EXTRA_DIST += $(PLANS)/two-sockets-default.txt

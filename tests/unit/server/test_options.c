@@ -315,8 +315,7 @@ static void the_words_of_memcacheds_tests_are_accepted(void **state) {
     (void)state;
     static const char *const lines[] = {
         "memcached-debug -u root -o relaxed_privileges -s /tmp/memcachetest.1.0",
-        "memcached-debug -m 60 -o slab_reassign,slab_automove,lru_crawler,lru_maintainer,"
-        "slab_automove_window=3",
+        "memcached-debug -m 60 -o slab_reassign,slab_automove,lru_crawler,slab_automove_window=3",
         "memcached-debug -m 32 -o no_modern,lru_crawler",
         "memcached-debug -o read_buf_mem_limit=1 -t 32 -R 500",
         "memcached-debug -m 3 -o modern,slab_automove_window=3",
