@@ -159,15 +159,16 @@ static bool crew_ended_well(const struct crew *crew) {
     return true;
 }
 
-static void read_server(const struct load_options *options, struct cputime *time, bool *has) {
-    *has = options->server_pid > 0 && cputime_read(time, options->server_pid);
+/* True if there is a server to be read, and it was. */
+static bool read_server(const struct load_options *options, struct cputime *time) {
+    return options->server_pid > 0 && cputime_read(time, options->server_pid);
 }
 
 /* Runs the crew through its phases and fills in the report. */
 static bool crew_run(struct crew *crew, const struct load_options *options, struct report *report,
                      bool bounded) {
-    struct cputime before = {0};
-    bool had_server = false;
+    struct cputime before;
+    struct cputime after;
     uint64_t start_ns = worker_now_ns();
     bool steady = crew_start(crew);
     if (bounded) {
@@ -176,16 +177,15 @@ static bool crew_run(struct crew *crew, const struct load_options *options, stru
     }
     atomic_store_explicit(&crew->load.phase, PHASE_MEASURE, memory_order_relaxed);
     start_ns = worker_now_ns();
-    read_server(options, &before, &had_server);
+    bool has_before = read_server(options, &before);
     uint64_t until_ns = start_ns + (uint64_t)(options->seconds * 1e9);
     if (!bounded || options->seconds <= 0.0)
         until_ns = 0;
     steady = steady && crew_wait(crew, until_ns, options->stall_seconds);
     report->seconds = (double)(worker_now_ns() - start_ns) / 1e9;
-    read_server(options, &report->server, &report->has_server);
-    report->has_server = report->has_server && had_server;
-    report->server.run_ns -= before.run_ns;
-    report->server.wait_ns -= before.wait_ns;
+    report->has_server = read_server(options, &after) && has_before;
+    if (report->has_server)
+        report->server = cputime_between(&before, &after);
     crew_stop(crew);
     for (uint32_t i = 0; i < crew->count; i++)
         report_add_worker(report, &crew->seats[i].worker);

@@ -21,7 +21,7 @@ struct report {
     struct hist hist;
     uint64_t client_ns;  /* CPU time of the generator's threads */
     bool has_server;
-    struct cputime server; /* what the server used meanwhile */
+    struct cputime_used server; /* what the server used meanwhile */
     uint64_t late_ops;
     uint64_t unfinished_ops;
 };

@@ -234,44 +234,68 @@ static bool serve(struct worker *worker, struct conn *conn, uint32_t events) {
     return refill(worker, conn, now_ns != 0 ? now_ns : worker_now_ns());
 }
 
-/* Open loop: the next connection with room for one more request, or NULL. */
+/* Open loop: how many requests fall due together, on one connection. */
+static uint32_t burst(const struct worker *worker) {
+    return worker->load->slide ? 1 : worker->load->pipeline;
+}
+
+/* Open loop: the next connection with room for a burst, or NULL. */
 static struct conn *conn_with_room(struct worker *worker) {
-    if (worker->in_flight == (uint64_t)worker->conn_count * worker->load->pipeline)
-        return NULL;
+    uint32_t in_flight_max = worker->load->pipeline - burst(worker);
     for (uint32_t i = 0; i < worker->conn_count; i++) {
         struct conn *conn = &worker->conns[worker->conn_next];
         worker->conn_next = worker->conn_next + 1 < worker->conn_count ? worker->conn_next + 1 : 0;
-        if (conn_has_room(conn))
+        if (conn->in_flight <= in_flight_max && outq_is_empty(&conn->unsent))
             return conn;
     }
     return NULL;
 }
 
 static double interval_ns(struct worker *worker) {
-    double mean_ns = 1e9 / worker->rate;
+    double mean_ns = 1e9 * burst(worker) / worker->rate;
     return worker->load->poisson ? -log(1.0 - rng_unit(&worker->arrivals)) * mean_ns : mean_ns;
+}
+
+static bool send_burst(struct worker *worker, struct conn *conn) {
+    uint32_t count = burst(worker);
+    uint64_t due_ns = (uint64_t)worker->due_ns;
+    while (count > 0) {
+        while (count > 0 && add_request(worker, conn, due_ns))
+            count--;
+        /* a burst that the socket does not take whole ends short, and the next one begins */
+        if (!flush(worker, conn))
+            return false;
+        if (!outq_is_empty(&conn->unsent))
+            return true;
+    }
+    return true;
 }
 
 static bool send_due(struct worker *worker) {
     double now_ns = (double)worker_now_ns();
+    worker->is_full = false;
     while (worker->due_ns <= now_ns) {
         struct conn *conn = conn_with_room(worker);
+        worker->is_full = conn == NULL;
         if (conn == NULL)
             return true;
-        if (!add_request(worker, conn, (uint64_t)worker->due_ns) || !flush(worker, conn))
-            return worker->end == WORKER_OK;
+        if (!send_burst(worker, conn))
+            return false;
         worker->due_ns += interval_ns(worker);
     }
     return true;
 }
 
+/* How long to wait for events: what is overdue waits for room if that is what it lacks, else not at
+ * all. */
 static struct timespec patience(const struct worker *worker) {
-    uint64_t wait_ns = IDLE_NS;
-    if (worker->rate > 0.0) {
-        double left_ns = worker->due_ns - (double)worker_now_ns();
-        /* what is overdue waits for room, not for time */
-        if (left_ns > 0.0 && left_ns < (double)IDLE_NS)
-            wait_ns = (uint64_t)left_ns;
+    double wait_ns = IDLE_NS;
+    if (worker->rate > 0.0 && !worker->is_full) {
+        wait_ns = worker->due_ns - (double)worker_now_ns();
+        if (wait_ns < 0.0)
+            wait_ns = 0.0;
+        if (wait_ns > IDLE_NS)
+            wait_ns = IDLE_NS;
     }
     return (struct timespec){.tv_sec = 0, .tv_nsec = (long)wait_ns};
 }

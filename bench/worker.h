@@ -5,9 +5,9 @@
  *       closed loop  each connection keeps up to `pipeline` requests in flight; with `slide` it refills
  *                    as replies come, else it sends the next batch when the last one is answered.
  *       open loop    requests fall due at a fixed rate whatever the server does, on whichever
- *                    connection has room next; latency counts from the time a request was due, also
- *                    when it had to wait here, so a stall of the server is seen by every request that
- *                    it delayed.
+ *                    connection has room next, `pipeline` of them together (one by one with `slide`);
+ *                    latency counts from the time a request was due, also when it had to wait here, so
+ *                    a stall of the server is seen by every request that it delayed.
  * Owner: the program creates workers, runs each in a thread, reads results when the thread has ended.
  * Threads: worker_run() is the thread's body. Shared while it runs: `phase` (written by the program) and
  *     `progress` (written by the worker), relaxed; `phase` is a request to change over, and its reader
@@ -73,6 +73,7 @@ struct worker {
     struct rng arrivals;
     double due_ns;      /* open loop: when the next request is due */
     uint32_t conn_next; /* open loop: where to look for room */
+    bool is_full;       /* open loop: no connection has room for what is due */
     uint64_t in_flight;
     bool plan_ended;
     int phase_seen;

@@ -1,0 +1,1 @@
+# larder: the parts of bench/compare
