@@ -1,10 +1,11 @@
 /* larder: how requests are written and replies are checked, a table row a protocol.
  *
- * Purpose: the one place that knows a wire format on the client's side. A row of codec_table says how
- *     a GET of one or more keys and a SET are written, and how the reply to either is consumed and
- *     checked. Another protocol (meta, binary) is another file with these functions and another row;
- *     nothing else of the generator knows the difference.
- * Owner: the table is constant; a struct reply belongs to its connection, a struct tally to its worker.
+ * Purpose: the one place that knows a wire format on the client's side. A row of codec_table says
+ *     how a GET of one or more keys and a SET are written, and how the reply to either is consumed
+ *     and checked. Another protocol (meta, binary) is another file with these functions and
+ *     another row; nothing else of the generator knows the difference.
+ * Owner: the table is constant; a struct reply belongs to its connection, a struct tally to its
+ *     worker.
  * Threads: none of its own; one owner at a time.
  * Memory: none but the caller's.
  * Limits: a reply's line is at most REPLY_LINE bytes, anything longer is a broken reply.

@@ -190,8 +190,8 @@ static bool match_key(struct reply *reply, const struct op *op, const uint64_t *
     return false;
 }
 
-/* `VALUE <key> <flags> <size>`: prepares to check the value, as far as the server's own length can be
- * believed. */
+/* `VALUE <key> <flags> <size>`: prepares to check the value, as far as the server's own length can
+ * be believed. */
 static enum feed_result begin_value(struct reply *reply, const struct op *op,
                                     const uint64_t *tokens, const struct line *line,
                                     struct feed *in) {

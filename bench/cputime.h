@@ -1,13 +1,13 @@
 /* larder: how much CPU another process used.
  *
- * Purpose: the server's CPU time per operation, which is what a shared machine can still measure when
- *     its throughput and latency are noise. Taken from /proc/PID/task/TID/schedstat of all threads: time
- *     on a CPU, with the soft interrupts that ran inside its system calls, and time spent runnable but
- *     waiting for a CPU.
+ * Purpose: the server's CPU time per operation, which is what a shared machine can still measure
+ *     when its throughput and latency are noise. Taken from /proc/PID/task/TID/schedstat of all
+ *     threads: time on a CPU, with the soft interrupts that ran inside its system calls, and time
+ *     spent runnable but waiting for a CPU.
  * Owner: whoever holds the readings.  Threads: any.  Memory: 12 KiB a reading, no allocation.
- * Limits: CPUTIME_TASKS threads, more are left out. The kernel brings a running thread's figure up to
- *     date at its clock tick, so a reading is up to 4 ms old: 0.2 % of two seconds. What a thread used
- *     that began and ended between two readings is lost.
+ * Limits: CPUTIME_TASKS threads, more are left out. The kernel brings a running thread's figure up
+ *     to date at its clock tick, so a reading is up to 4 ms old: 0.2 % of two seconds. What a
+ *     thread used that began and ended between two readings is lost.
  * Errors: false when the process is gone or its schedstat can't be read.
  */
 #ifndef LARDER_BENCH_CPUTIME_H

@@ -1,8 +1,8 @@
 /* larder: the keys and values of a benchmark, made from numbers.
  *
  * Purpose: key number i has one text and one value, both computable from i, so that every reply can
- *     be checked byte by byte without keeping a copy of what was stored, and a value of another key,
- *     of another length, cut, shifted or torn is seen.
+ *     be checked byte by byte without keeping a copy of what was stored, and a value of another
+ *     key, of another length, cut, shifted or torn is seen.
  * Owner: the program; one struct for the run, read-only once made.
  * Threads: any number read it.
  * Memory: one block of noise of size_max + 32 KiB bytes, freed by dataset_fini().

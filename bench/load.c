@@ -115,8 +115,8 @@ static uint64_t crew_progress(struct crew *crew) {
     return sum;
 }
 
-/* Waits until `until_ns` (0: no limit) or until all workers have ended, whichever is first. False when
- * no reply came for the stall time. */
+/* Waits until `until_ns` (0: no limit) or until all workers have ended, whichever is first. False
+ * when no reply came for the stall time. */
 static bool crew_wait(struct crew *crew, uint64_t until_ns, double stall_seconds) {
     uint64_t progress = crew_progress(crew);
     uint64_t progress_ns = worker_now_ns();

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A whole decimal number in [low, high], with an optional suffix: k and m are 1,000 and 1,000,000, as
- * one counts keys; K and M are 1,024 and 1,048,576, as one measures values. */
+/* A whole decimal number in [low, high], with an optional suffix: k and m are 1,000 and 1,000,000,
+ * as one counts keys; K and M are 1,024 and 1,048,576, as one measures values. */
 static bool read_number(const char *text, uint64_t low, uint64_t high, uint64_t *number) {
     static const struct {
         char letter;
@@ -259,16 +259,19 @@ static const struct option_row ROWS[] = {
     {"port", 'p', "N", set_port, "server's TCP port (11211)"},
     {"socket", 's', "PATH", set_socket, "connect to a unix socket instead"},
     {"protocol", 0, "NAME", set_protocol, "ascii (ascii)"},
-    {"check", 0, "HOW", set_check, "exact: every byte; shape: framing only, for bench/null (exact)"},
+    {"check", 0, "HOW", set_check, "exact: every byte; shape: framing, for bench/null (exact)"},
     {"keys", 'k', "N", set_keys, "different keys (1m)"},
     {"key-bytes", 0, "N", set_key_bytes, "length of a key, 16..250 (16)"},
-    {"value-bytes", 'v', "N[-M]", set_value_bytes, "length of a value, a key's is always the same (100)"},
-    {"distribution", 'd', "D", set_distribution, "uniform, zipf:SKEW or hot:KEYS[:PERCENT] (uniform)"},
+    {"value-bytes", 'v', "N[-M]", set_value_bytes,
+     "of a value; of a range each key has its own (100)"},
+    {"distribution", 'd', "D", set_distribution,
+     "uniform, zipf:SKEW or hot:KEYS[:PERCENT] (uniform)"},
     {"ratio", 'r', "G:S", set_ratio, "parts of GETs and SETs (1:0)"},
     {"multi-get", 'm', "N", set_multi_get, "keys in a GET (1)"},
     {"connections", 'c', "N", set_connections, "in all threads together (50)"},
     {"pipeline", 'P', "N", set_pipeline, "requests in flight on a connection (1)"},
-    {"window", 0, "HOW", set_window, "batch: send when all replies are here; slide: as they come (batch)"},
+    {"window", 0, "HOW", set_window,
+     "batch: send when all replies are here; slide: as they come (batch)"},
     {"threads", 't', "N", set_threads, "of the generator (1)"},
     {"cpus", 0, "LIST", set_cpus, "run the threads on these CPUs, as in 1,3-5"},
     {"rate", 0, "N", set_rate, "open loop: requests a second; latency counts from the due time"},

@@ -1,4 +1,4 @@
-# bench: built by `make bench`, never installed. A program of its own:
+# bench: built by `make bench` (the load generator also by `make check`), never installed.
 #     BENCHES += bench/null
 #     bench_null_SOURCES = bench/null.c
 #     bench_null_LDADD = $(IO_LIBS)
@@ -49,6 +49,18 @@ endif
 bench_null_LDADD = $(URING_LIBS)
 
 EXTRA_PROGRAMS += $(BENCHES)
+if BUILD_TESTS
+check_PROGRAMS += bench/larder-load
+endif
 CLEANFILES += $(BENCHES)
 .PHONY: bench
 bench: $(BENCHES)
+
+# what compares servers
+EXTRA_DIST += bench/README.md
+EXTRA_DIST += bench/compare
+EXTRA_DIST += bench/comparison/__init__.py
+EXTRA_DIST += bench/comparison/cells.py
+EXTRA_DIST += bench/comparison/machine.py
+EXTRA_DIST += bench/comparison/servers.py
+EXTRA_DIST += bench/comparison/table.py

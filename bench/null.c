@@ -157,7 +157,8 @@ int main(int argc, char **argv) {
     struct null_replies replies;
     bool ok = null_replies_init(&replies, options.key_bytes, options.value_bytes);
     for (uint32_t i = 0; ok && i < options.threads; i++) {
-        int listener = options.socket != NULL ? listen_unix(options.socket) : listen_tcp(options.port);
+        bool is_unix = options.socket != NULL;
+        int listener = is_unix ? listen_unix(options.socket) : listen_tcp(options.port);
         servers[i] = (struct null_server){
             .options = &options, .replies = &replies, .listener = listener};
         ok = listener >= 0;

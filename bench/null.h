@@ -1,15 +1,15 @@
 /* larder: a server without a store, the machine's limit.
  *
- * Purpose: answers classic text requests without looking at them: a value of a fixed size for every key
- *     of a get, STORED for every set. What a real server costs above this is what its parser, hash and
- *     store cost; nothing that speaks the protocol over sockets can be cheaper. The replies are prepared
- *     before the first request, so a run of n equal requests is answered by one send of n replies from
- *     constant memory.
+ * Purpose: answers classic text requests without looking at them: a value of a fixed size for
+ *     every key of a get, STORED for every set. What a real server costs above this is what its
+ *     parser, hash and store cost; nothing that speaks the protocol over sockets can be cheaper.
+ *     The replies are prepared before the first request, so a run of n equal requests is answered
+ *     by one send of n replies from constant memory.
  * Owner: one struct null_server a thread, one struct null_conn a connection.
  * Threads: each thread has its own listener and loop; they share only the constant replies.
  * Memory: at most 1 MiB, or one reply, of prepared values; 16 KiB of parts a connection.
- * Limits: keys must have the length told on the command line, values the size told; 1000 unsent parts
- *     of replies a connection, more closes it.
+ * Limits: keys must have the length told on the command line, values the size told; 1000 unsent
+ *     parts of replies a connection, more closes it.
  * Errors: a loop returns false, with errno, when the kernel refuses what it needs.
  */
 #ifndef LARDER_BENCH_NULL_H

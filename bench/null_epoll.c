@@ -27,7 +27,8 @@ static bool accept_one(int epoll, int listener) {
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-/* Sends what there is, and asks to be told when the rest fits. False when the connection is gone. */
+/* Sends what there is, and asks to be told when the rest fits. False when the connection is
+ * gone. */
 static bool send_parts(int epoll, struct null_conn *conn) {
     while (conn->part_count > 0) {
         struct msghdr message = {.msg_iov = conn->parts, .msg_iovlen = conn->part_count};

@@ -39,7 +39,8 @@ bool null_replies_init(struct null_replies *replies, uint32_t key_bytes, uint32_
     at += value_bytes;
     memcpy(text + at, "\r\nEND\r\n", 7);
     bool ok = block_init(&replies->hit, text, at + 7) &&
-              block_init(&replies->value, text, at + 2) && block_init(&replies->end, "END\r\n", 5) &&
+              block_init(&replies->value, text, at + 2) &&
+              block_init(&replies->end, "END\r\n", 5) &&
               block_init(&replies->stored, "STORED\r\n", 8);
     free(text);
     return ok;

@@ -10,9 +10,9 @@
 
 #include "bench/null.h"
 
-/* One ring a thread: multishot accept, multishot receives from one ring of provided buffers, task work
- * run only where the loop waits, one send a connection and turn. user_data is the connection's address
- * with the kind of operation in its low bits. */
+/* One ring a thread: multishot accept, multishot receives from one ring of provided buffers, task
+ * work run only where the loop waits, one send a connection and turn. user_data is the
+ * connection's address with the kind of operation in its low bits. */
 enum {
     ENTRIES = 1024,
     COMPLETIONS = 4096,
@@ -106,9 +106,10 @@ static bool arm_recv(struct uring_server *server, struct null_conn *conn) {
     return true;
 }
 
-/* MSG_WAITALL has the kernel go on with a short send by itself. Only one part goes with an operation:
- * its bytes are constant, so nothing of the connection is lent to the kernel, and a run of equal
- * requests is one part anyway. Several parts go by sendmsg, whose header is copied at submission. */
+/* MSG_WAITALL has the kernel go on with a short send by itself. Only one part goes with an
+ * operation: its bytes are constant, so nothing of the connection is lent to the kernel, and a run
+ * of equal requests is one part anyway. Several parts go by sendmsg, whose header is copied at
+ * submission. */
 static bool arm_send(struct uring_server *server, struct null_conn *conn) {
     struct io_uring_sqe *sqe = next_sqe(server);
     if (sqe == NULL)

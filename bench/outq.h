@@ -1,8 +1,8 @@
 /* larder: bytes on their way to a server.
  *
  * Purpose: gathers the requests of one batch, so that a connection pays one system call for them.
- *     Short parts are copied into one run of bytes; long ones (the noise of a large value) are named
- *     where they lie.
+ *     Short parts are copied into one run of bytes; long ones (the noise of a large value) are
+ *     named where they lie.
  * Owner: a worker has one as scratch; a connection gets its own only when the kernel did not take
  *     everything.
  * Threads: one owner, no concurrent use.

@@ -1,8 +1,9 @@
 /* larder: the load generator's random numbers.
  *
- * Purpose: a 64-bit generator that costs one multiply chain a number and needs one word of state, so
- *     that choosing a key is not what a benchmark measures. It is SplitMix64 (Steele, Lea, Flood,
- *     "Fast splittable pseudorandom number generators", OOPSLA 2014): a counter through a bijection.
+ * Purpose: a 64-bit generator that costs one multiply chain a number and needs one word of state,
+ *     so that choosing a key is not what a benchmark measures. It is SplitMix64 (Steele, Lea,
+ *     Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): a counter through a
+ *     bijection.
  * Owner: whoever holds the struct; two workers never share one.
  * Threads: none of its own; one owner at a time.
  * Memory: 8 bytes, by value.

@@ -152,8 +152,8 @@ static bool refill(struct worker *worker, struct conn *conn, uint64_t now_ns) {
     return true;
 }
 
-/* Consumes the replies in `in`; replies that were due together and came together are recorded in one
- * step. */
+/* Consumes the replies in `in`; replies that were due together and came together are recorded in
+ * one step. */
 static bool take_replies(struct worker *worker, struct conn *conn, struct feed *in,
                          uint64_t now_ns) {
     uint64_t due_ns = 0;

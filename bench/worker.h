@@ -1,17 +1,19 @@
 /* larder: one thread of the load generator.
  *
- * Purpose: drives a set of connections from one epoll loop: writes requests in batches, checks every
- *     reply, records latencies. Two ways to pace it:
- *       closed loop  each connection keeps up to `pipeline` requests in flight; with `slide` it refills
- *                    as replies come, else it sends the next batch when the last one is answered.
+ * Purpose: drives a set of connections from one epoll loop: writes requests in batches, checks
+ *     every reply, records latencies. Two ways to pace it:
+ *       closed loop  each connection keeps up to `pipeline` requests in flight; with `slide` it
+ *                    refills as replies come, else it sends the next batch when the last one is
+ *                    answered.
  *       open loop    requests fall due at a fixed rate whatever the server does, on whichever
- *                    connection has room next, `pipeline` of them together (one by one with `slide`);
- *                    latency counts from the time a request was due, also when it had to wait here, so
- *                    a stall of the server is seen by every request that it delayed.
- * Owner: the program creates workers, runs each in a thread, reads results when the thread has ended.
- * Threads: worker_run() is the thread's body. Shared while it runs: `phase` (written by the program) and
- *     `progress` (written by the worker), relaxed; `phase` is a request to change over, and its reader
- *     needs nothing else that its writer wrote.
+ *                    connection has room next, `pipeline` of them together (one by one with
+ *                    `slide`); latency counts from the time a request was due, also when it had to
+ *                    wait here, so a stall of the server is seen by every request that it delayed.
+ * Owner: the program creates workers, runs each in a thread, reads results when the thread has
+ *     ended.
+ * Threads: worker_run() is the thread's body. Shared while it runs: `phase` (written by the
+ *     program) and `progress` (written by the worker), relaxed; `phase` is a request to change
+ *     over, and its reader needs nothing else that its writer wrote.
  * Memory: per worker 512 KiB of buffers and the connections' queues, freed by worker_fini().
  * Limits: connections + 8 file descriptors; pipeline * keys_per_get * 8 bytes a connection.
  * Errors: `end` and `why` say how the run ended.

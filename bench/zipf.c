@@ -3,9 +3,9 @@
 
 #include <math.h>
 
-/* The hat is h(x) = x^-skew, its integral H(x) = (x^(1-skew) - 1) / (1-skew), which tends to ln x as
- * skew tends to 1. Near 1 the quotient loses all its digits, so both directions go through expm1 and
- * log1p: H(x) = expm1(t) / (1-skew) with t = (1-skew) ln x. */
+/* The hat is h(x) = x^-skew, its integral H(x) = (x^(1-skew) - 1) / (1-skew), which tends to ln x
+ * as skew tends to 1. Near 1 the quotient loses all its digits, so both directions go through
+ * expm1 and log1p: H(x) = expm1(t) / (1-skew) with t = (1-skew) ln x. */
 static const double NEARLY_ZERO = 1e-9;
 
 static double hat(const struct zipf *zipf, double x) {

@@ -52,8 +52,8 @@ class Cell:
         return ', '.join(words)
 
     def is_sensible(self):
-        """Multi-gets are gets, one at a time, of values that a client would ask for in numbers; what
-        is in flight on a connection stays within what its buffers hold."""
+        """Multi-gets are gets, one at a time, of values that a client would ask for in numbers;
+        what is in flight on a connection stays within what its buffers hold."""
         if self.keys_per_get > 1:
             return self.op == 'get' and self.pipeline == 1 and self.size <= 4096
         return self.pipeline == 1 or self.pipeline * self.size <= BYTES_IN_FLIGHT_MAX

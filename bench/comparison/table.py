@@ -135,13 +135,14 @@ def summary(measured, baseline):
 
 
 LEGEND = """\
-Medians over {rounds} rounds of {seconds:g} s; every round visits the servers one after another. A multi-get
-counts its keys. Ratios are to **{baseline}**: the median of each round's ratio. *Server CPU* is schedstat time of
-all its threads, soft interrupts inside its system calls included; *spread* is its largest minus smallest
-round. *(idle)*: the server had less than 90 % of a CPU to do, so its throughput and latency say more of
-the machine and the client than of the server. *(disturbed)*: it waited for its CPU more than 10 % of the time,
-because something else ran there. Latencies are those of a saturated closed loop, unless a rate is named. Every
-reply was checked byte by byte (those of null: framing only).
+Medians over {rounds} rounds of {seconds:g} s; every round visits the servers one after another. A
+multi-get counts its keys. Ratios are to **{baseline}**: the median of each round's ratio. *Server
+CPU* is schedstat time of all its threads, soft interrupts inside its system calls included;
+*spread* is its largest minus smallest round. *(idle)*: the server had less than 90 % of a CPU to
+do, so its throughput and latency say more of the machine and the client than of the server.
+*(disturbed)*: its busiest thread waited for a CPU more than 10 % of the time, because something
+else ran there. Latencies are those of a saturated closed loop, unless a rate is named. Every reply
+was checked byte by byte (those of null: framing only).
 """
 
 

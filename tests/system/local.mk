@@ -3,3 +3,4 @@
 EXTRA_DIST += tests/system/harness.py
 EXTRA_DIST += tests/system/test_transcripts.py
 EXTRA_DIST += tests/system/transcript_format.py
+SYSTEM_TESTS += tests/system/test_larder_load.py
