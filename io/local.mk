@@ -17,4 +17,5 @@ libio_a_SOURCES += io/uring.c
 libio_a_SOURCES += io/uring.h
 libio_a_SOURCES += io/uring_buffers.c
 libio_a_SOURCES += io/uring_setup.c
+libio_a_SOURCES += io/uring_submit.c
 endif

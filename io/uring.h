@@ -1,7 +1,8 @@
 /* larder: the io_uring back end's parts
  *
  * Purpose: uring_setup.c makes a ring and finds out what the kernel grants, uring_buffers.c keeps
- *   the provided buffers, uring.c submits and completes. Only these files name liburing.
+ *   the provided buffers, uring_submit.c fills the submission queue, uring.c turns and completes.
+ *   Only these files name liburing.
  * Owner: the core of the `struct io`, whose thread makes the ring (SINGLE_ISSUER).
  * Threads: the owner's, but for the eventfd, which ringers write to.
  * Memory: the ring, its buffers, one message header a submission.
@@ -73,12 +74,45 @@ struct uring_io {
     bool listeners_work; /* a listener wants a submission */
 };
 
+/* io_conn.back_wants: what the next turn submits */
+enum {
+    URING_WANT_RECV = 1u << 0,
+    URING_WANT_SEND = 1u << 1,
+    URING_WANT_RECV_CANCEL = 1u << 2,
+    URING_WANT_SEND_CANCEL = 1u << 3
+};
+
+/* io_conn.back_flags: what is with the kernel, and what it was told since */
+enum { URING_ARMED_RECV = 1u << 0, URING_ARMED_SEND = 1u << 1, URING_SEND_RECALLED = 1u << 2 };
+
 /* uring.c */
 extern const struct io_ops uring_ops;
+
 static inline struct uring_io *uring_of(struct io *io)
 {
     return (struct uring_io *)io;
 }
+
+static inline void uring_flag_set(struct io_conn *conn, unsigned flag)
+{
+    conn->back_flags = (uint8_t)(conn->back_flags | flag);
+}
+
+static inline void uring_flag_clear(struct io_conn *conn, unsigned flag)
+{
+    conn->back_flags = (uint8_t)(conn->back_flags & ~flag);
+}
+
+/* uring_submit.c */
+void uring_want(struct io_conn *conn, unsigned wants);
+/* Takes wants back that were not submitted yet; true if there were any. */
+bool uring_unwant(struct io_conn *conn, unsigned wants);
+/* Queues IO_CLOSED when a closing connection has nothing left with the kernel. */
+void uring_closed_check(struct io_conn *conn);
+/* As the queue has room; the rest stays wanted. */
+void uring_submit_conns(struct uring_io *back);
+void uring_submit_bell(struct uring_io *back);
+void uring_submit_listeners(struct uring_io *back);
 
 /* uring_setup.c: what uring_ops.destroy is. */
 void uring_destroy(struct io *io);

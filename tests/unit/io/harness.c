@@ -180,6 +180,7 @@ static void note(struct harness *harness, const struct io_event *event)
     case IO_ACCEPTED:
         if (event->error != 0) {
             harness->accept_error = event->error;
+            harness->accept_errors++;
         } else {
             assert_true(harness->accepted < CONNS_MAX);
             harness->accepted_fds[harness->accepted++] = event->fd;
@@ -234,8 +235,7 @@ struct end *end_open(struct harness *harness)
 
 struct end *end_open_tcp(struct harness *harness)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof(address);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -55,6 +55,7 @@ struct harness {
     unsigned accepted;
     int accepted_fds[CONNS_MAX];
     int accept_error;
+    unsigned accept_errors;
     unsigned listen_closed;
 };
 

@@ -7,3 +7,17 @@ IO_HARNESS = tests/unit/io/harness.c tests/unit/io/harness.h
 UNIT_TESTS += tests/unit/io/test_streams
 tests_unit_io_test_streams_SOURCES = tests/unit/io/test_streams.c $(IO_HARNESS)
 tests_unit_io_test_streams_LDADD = $(UNIT_IO)
+
+UNIT_TESTS += tests/unit/io/test_crowds
+tests_unit_io_test_crowds_SOURCES = tests/unit/io/test_crowds.c $(IO_HARNESS)
+tests_unit_io_test_crowds_LDADD = $(UNIT_IO)
+
+UNIT_TESTS += tests/unit/io/test_create
+tests_unit_io_test_create_LDADD = $(UNIT_IO)
+
+UNIT_TESTS += tests/unit/io/test_flow
+tests_unit_io_test_flow_SOURCES = tests/unit/io/test_flow.c $(IO_HARNESS)
+tests_unit_io_test_flow_LDADD = $(UNIT_IO)
+
+UNIT_TESTS += tests/unit/io/test_listen
+tests_unit_io_test_listen_LDADD = $(UNIT_IO)
