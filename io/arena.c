@@ -7,8 +7,7 @@
 
 #include "src/base/atomic.h"
 
-int arena_init(struct arena *arena, uint32_t buffer_bytes, uint32_t buffers)
-{
+int arena_init(struct arena *arena, uint32_t buffer_bytes, uint32_t buffers) {
     arena->buffer_bytes = buffer_bytes;
     arena->size_bytes = (size_t)buffer_bytes * buffers;
     arena->used_bytes = 0;
@@ -21,16 +20,14 @@ int arena_init(struct arena *arena, uint32_t buffer_bytes, uint32_t buffers)
     return 0;
 }
 
-void arena_fini(struct arena *arena)
-{
+void arena_fini(struct arena *arena) {
     if (arena->bytes != NULL) {
         (void)munmap(arena->bytes, arena->size_bytes);
         arena->bytes = NULL;
     }
 }
 
-int arena_receive(struct arena *arena, int fd, const uint8_t **data, size_t *length)
-{
+int arena_receive(struct arena *arena, int fd, const uint8_t **data, size_t *length) {
     uint8_t *at = arena->bytes + arena->used_bytes;
     size_t left = arena->size_bytes - arena->used_bytes;
     size_t taken;

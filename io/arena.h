@@ -29,14 +29,12 @@ MUST_CHECK int arena_init(struct arena *arena, uint32_t buffer_bytes, uint32_t b
 void arena_fini(struct arena *arena);
 
 /* Forgets what the turn before received. */
-static inline void arena_reset(struct arena *arena)
-{
+static inline void arena_reset(struct arena *arena) {
     arena->used_bytes = 0;
 }
 
 /* Is there room for one more receive of buffer_bytes? */
-static inline bool arena_has_room(const struct arena *arena)
-{
+static inline bool arena_has_room(const struct arena *arena) {
     return arena->size_bytes - arena->used_bytes >= arena->buffer_bytes;
 }
 

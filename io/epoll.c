@@ -45,23 +45,19 @@ struct epoll_io {
     struct epoll_event polled[POLLED_MAX];
 };
 
-static struct epoll_io *of(struct io *io)
-{
+static struct epoll_io *of(struct io *io) {
     return (struct epoll_io *)io;
 }
 
-static void count_syscall(struct io *io)
-{
+static void count_syscall(struct io *io) {
     atom_own_add(&io->counters.syscalls, 1);
 }
 
-static uint64_t tag_make(unsigned what, uint32_t generation, uint32_t slot)
-{
+static uint64_t tag_make(unsigned what, uint32_t generation, uint32_t slot) {
     return (uint64_t)slot << 32 | (uint64_t)generation << 4 | what;
 }
 
-static void work_push(struct epoll_io *back, struct io_conn *conn)
-{
+static void work_push(struct epoll_io *back, struct io_conn *conn) {
     if (conn->in_work) {
         return;
     }
@@ -75,8 +71,7 @@ static void work_push(struct epoll_io *back, struct io_conn *conn)
     back->work_last = conn;
 }
 
-static struct io_conn *work_pop(struct epoll_io *back)
-{
+static struct io_conn *work_pop(struct epoll_io *back) {
     struct io_conn *conn = back->work_first;
 
     back->work_first = conn->work_next;
@@ -85,28 +80,24 @@ static struct io_conn *work_pop(struct epoll_io *back)
     return conn;
 }
 
-static bool wants_read(const struct io_conn *conn)
-{
+static bool wants_read(const struct io_conn *conn) {
     return !conn->closing &&
            (conn->recv_state == IO_RECV_STREAM || conn->recv_state == IO_RECV_DIRECT) &&
            (conn->marks & IO_MARK_RECEIVED_INTO) == 0;
 }
 
-static void conn_readable_note(struct io_conn *conn, size_t asked, size_t got)
-{
+static void conn_readable_note(struct io_conn *conn, size_t asked, size_t got) {
     if (got < asked && (conn->back_flags & HUNG_UP) == 0) {
         conn->back_flags = (uint8_t)(conn->back_flags & ~(unsigned)CAN_READ);
     }
 }
 
-static bool passing(int error)
-{
+static bool passing(int error) {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
 /* One receive into the core's memory; there is room in arena and batch. */
-static void conn_receive(struct epoll_io *back, struct io_conn *conn, struct io_batch *batch)
-{
+static void conn_receive(struct epoll_io *back, struct io_conn *conn, struct io_batch *batch) {
     const uint8_t *data = NULL;
     size_t length = 0;
     int error = arena_receive(&back->arena, conn->fd, &data, &length);
@@ -125,8 +116,7 @@ static void conn_receive(struct epoll_io *back, struct io_conn *conn, struct io_
     }
 }
 
-static size_t iov_bytes(const struct iovec *iov, unsigned count)
-{
+static size_t iov_bytes(const struct iovec *iov, unsigned count) {
     size_t bytes = 0;
 
     for (unsigned i = 0; i < count; i++) {
@@ -135,8 +125,7 @@ static size_t iov_bytes(const struct iovec *iov, unsigned count)
     return bytes;
 }
 
-static void conn_receive_into(struct io_conn *conn, struct io_batch *batch)
-{
+static void conn_receive_into(struct io_conn *conn, struct io_batch *batch) {
     struct msghdr message = {.msg_iov = conn->recv_iov, .msg_iovlen = conn->recv_count};
     ssize_t got = recvmsg(conn->fd, &message, MSG_DONTWAIT);
     int error = got < 0 ? errno : 0;
@@ -156,8 +145,7 @@ static void conn_receive_into(struct io_conn *conn, struct io_batch *batch)
 }
 
 /* Each connection of the list gives one receive; what may hold more goes behind the others. */
-static void work_run(struct epoll_io *back, struct io_batch *batch)
-{
+static void work_run(struct epoll_io *back, struct io_batch *batch) {
     struct io_conn *last = back->work_last;
     struct io_conn *conn = NULL;
 
@@ -181,8 +169,7 @@ static void work_run(struct epoll_io *back, struct io_batch *batch)
     }
 }
 
-static ssize_t send_once(struct io_conn *conn, size_t *asked)
-{
+static ssize_t send_once(struct io_conn *conn, size_t *asked) {
     uint32_t bytes_max = conn->io->config.send_bytes_max;
     struct msghdr message = {.msg_iov = conn->send_iov, .msg_iovlen = conn->send_count};
 
@@ -199,8 +186,7 @@ static ssize_t send_once(struct io_conn *conn, size_t *asked)
 }
 
 /* Sends until all is sent or the socket is full; the edge that follows continues. */
-static void conn_send(struct io_conn *conn)
-{
+static void conn_send(struct io_conn *conn) {
     for (;;) {
         size_t asked;
         ssize_t sent = send_once(conn, &asked);
@@ -226,8 +212,7 @@ static void conn_send(struct io_conn *conn)
     }
 }
 
-static void conn_polled(struct epoll_io *back, struct io_conn *conn, uint32_t events)
-{
+static void conn_polled(struct epoll_io *back, struct io_conn *conn, uint32_t events) {
     if (conn->closing) {
         return;
     }
@@ -245,8 +230,7 @@ static void conn_polled(struct epoll_io *back, struct io_conn *conn, uint32_t ev
     }
 }
 
-static void bell_drain(struct epoll_io *back)
-{
+static void bell_drain(struct epoll_io *back) {
     uint64_t rings;
 
     /* says EAGAIN at worst; the bell's word tells whether there is an event */
@@ -254,8 +238,7 @@ static void bell_drain(struct epoll_io *back)
     count_syscall(&back->io);
 }
 
-static void listener_polled(struct epoll_io *back, uint32_t slot, uint32_t generation)
-{
+static void listener_polled(struct epoll_io *back, uint32_t slot, uint32_t generation) {
     struct io_listener *listener = slot < IO_LISTENERS_MAX ? back->io.listeners[slot] : NULL;
 
     if (listener != NULL && listener->generation == generation) {
@@ -264,8 +247,7 @@ static void listener_polled(struct epoll_io *back, uint32_t slot, uint32_t gener
     }
 }
 
-static void polled_take(struct epoll_io *back, const struct epoll_event *polled)
-{
+static void polled_take(struct epoll_io *back, const struct epoll_event *polled) {
     uint64_t tag = polled->data.u64;
     uint32_t slot = (uint32_t)(tag >> 32);
     uint32_t generation = (uint32_t)(tag >> 4) & IO_GENERATION_MASK;
@@ -287,8 +269,7 @@ static void polled_take(struct epoll_io *back, const struct epoll_event *polled)
     }
 }
 
-static int poll_for(struct epoll_io *back, int64_t wait_ns)
-{
+static int poll_for(struct epoll_io *back, int64_t wait_ns) {
     int count;
 
     count_syscall(&back->io);
@@ -311,8 +292,7 @@ static int poll_for(struct epoll_io *back, int64_t wait_ns)
 }
 
 /* Returns false when the listener has no more, or is paused. */
-static bool listener_accept(struct io_listener *listener, struct io_batch *batch)
-{
+static bool listener_accept(struct io_listener *listener, struct io_batch *batch) {
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
     int error = fd < 0 ? errno : 0;
 
@@ -333,8 +313,7 @@ static bool listener_accept(struct io_listener *listener, struct io_batch *batch
     return false;
 }
 
-static void listeners_run(struct epoll_io *back, struct io_batch *batch)
-{
+static void listeners_run(struct epoll_io *back, struct io_batch *batch) {
     bool more = false;
 
     for (unsigned i = 0; i < IO_LISTENERS_MAX; i++) {
@@ -352,8 +331,7 @@ static void listeners_run(struct epoll_io *back, struct io_batch *batch)
     back->listeners_ready = more;
 }
 
-static void epoll_turn(struct io *io, struct io_batch *batch, int64_t wait_ns_max)
-{
+static void epoll_turn(struct io *io, struct io_batch *batch, int64_t wait_ns_max) {
     struct epoll_io *back = of(io);
     int64_t wait_ns = wait_ns_max;
     int count;
@@ -382,8 +360,7 @@ static void epoll_turn(struct io *io, struct io_batch *batch, int64_t wait_ns_ma
     io->now_ns = io_clock_ns();
 }
 
-static int conn_register(struct io_conn *conn)
-{
+static int conn_register(struct io_conn *conn) {
     struct epoll_io *back = of(conn->io);
     struct epoll_event wanted = {
         .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
@@ -394,41 +371,35 @@ static int conn_register(struct io_conn *conn)
     return epoll_ctl(back->epoll_fd, EPOLL_CTL_ADD, conn->fd, &wanted) == 0 ? 0 : errno;
 }
 
-static void recv_begin(struct io_conn *conn)
-{
+static void recv_begin(struct io_conn *conn) {
     if ((conn->back_flags & CAN_READ) != 0) {
         work_push(of(conn->io), conn);
     }
 }
 
-static void recv_stop(struct io_conn *conn)
-{
+static void recv_stop(struct io_conn *conn) {
     io_conn_mark(conn, IO_MARK_RECV_STOPPED);
 }
 
-static void recv_into_cancel(struct io_conn *conn)
-{
+static void recv_into_cancel(struct io_conn *conn) {
     conn->recv_bytes = 0;
     conn->recv_error = ECANCELED;
     io_conn_mark(conn, IO_MARK_RECEIVED_INTO);
 }
 
-static void send_cancel(struct io_conn *conn)
-{
+static void send_cancel(struct io_conn *conn) {
     io_conn_sent(conn, ECANCELED);
 }
 
 /* Nothing of the connection is ever with the kernel: close(2) itself, when IO_CLOSED is delivered
  * in the next turn, sends the end. From the work list it is taken when its time there comes. */
-static void conn_close(struct io_conn *conn)
-{
+static void conn_close(struct io_conn *conn) {
     if (!conn->in_work) {
         io_conn_mark(conn, IO_MARK_CLOSED);
     }
 }
 
-static int listener_register(struct io_listener *listener)
-{
+static int listener_register(struct io_listener *listener) {
     struct epoll_io *back = of(listener->io);
     struct epoll_event wanted = {.events = EPOLLIN | EPOLLET};
     int flags = fcntl(listener->fd, F_GETFL);
@@ -440,8 +411,7 @@ static int listener_register(struct io_listener *listener)
     return epoll_ctl(back->epoll_fd, EPOLL_CTL_ADD, listener->fd, &wanted) == 0 ? 0 : errno;
 }
 
-static void listener_change(struct io_listener *listener)
-{
+static void listener_change(struct io_listener *listener) {
     if (listener->state == IO_LISTEN_STOPPING) {
         io_listener_mark_closed(listener);
     } else if (listener->state == IO_LISTEN_ACCEPTING && listener->armed) {
@@ -449,21 +419,18 @@ static void listener_change(struct io_listener *listener)
     }
 }
 
-static void fd_close(struct io *io, int fd)
-{
+static void fd_close(struct io *io, int fd) {
     count_syscall(io);
     (void)close(fd);
 }
 
-static void bell_write(struct io *io)
-{
+static void bell_write(struct io *io) {
     uint64_t one = 1;
 
     (void)!write(of(io)->bell_fd, &one, sizeof(one));
 }
 
-static void epoll_destroy(struct io *io)
-{
+static void epoll_destroy(struct io *io) {
     struct epoll_io *back = of(io);
 
     if (back->epoll_fd >= 0) {
@@ -495,8 +462,7 @@ static const struct io_ops epoll_ops = {
     .destroy = epoll_destroy,
 };
 
-static int epoll_io_init(struct epoll_io *back, const struct io_config *config)
-{
+static int epoll_io_init(struct epoll_io *back, const struct io_config *config) {
     struct epoll_event wanted = {.events = EPOLLIN, .data.u64 = tag_make(TAG_BELL, 0, 0)};
     int error = io_init(&back->io, &epoll_ops, config);
 
@@ -518,8 +484,7 @@ static int epoll_io_init(struct epoll_io *back, const struct io_config *config)
     return 0;
 }
 
-int io_create_epoll(const struct io_config *config, struct io **out)
-{
+int io_create_epoll(const struct io_config *config, struct io **out) {
     struct epoll_io *back = aligned_alloc(CACHE_LINE_BYTES, sizeof(*back));
     int error;
 

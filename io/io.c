@@ -17,13 +17,11 @@ enum {
     BUFFERS_MAX_MAX = 32768
 };
 
-static bool power_of_two(uint32_t value)
-{
+static bool power_of_two(uint32_t value) {
     return value != 0 && (value & (value - 1)) == 0;
 }
 
-static bool config_complete(struct io_config *config)
-{
+static bool config_complete(struct io_config *config) {
     if (config->buffer_bytes == 0) {
         config->buffer_bytes = BUFFER_BYTES_DEFAULT;
     }
@@ -43,8 +41,7 @@ static bool config_complete(struct io_config *config)
 }
 
 /* "uring defer_taskrun registered_ring ..." */
-static void features_describe(struct io *io)
-{
+static void features_describe(struct io *io) {
     static const struct {
         enum io_feature feature;
         const char *name;
@@ -68,8 +65,7 @@ static void features_describe(struct io *io)
     }
 }
 
-static int create_auto(const struct io_config *config, struct io **out)
-{
+static int create_auto(const struct io_config *config, struct io **out) {
     int refused = io_create_uring(config, out);
     int error;
 
@@ -85,8 +81,7 @@ static int create_auto(const struct io_config *config, struct io **out)
     return error;
 }
 
-int io_create(const struct io_config *config, struct io **out)
-{
+int io_create(const struct io_config *config, struct io **out) {
     struct io_config complete = *config;
     int error;
 
@@ -114,16 +109,14 @@ int io_create(const struct io_config *config, struct io **out)
 }
 
 #if !LARDER_URING
-int io_create_uring(const struct io_config *config, struct io **out)
-{
+int io_create_uring(const struct io_config *config, struct io **out) {
     (void)config;
     *out = NULL;
     return ENOSYS;
 }
 #endif
 
-static void conns_close(struct io *io)
-{
+static void conns_close(struct io *io) {
     for (uint32_t i = 0; i < io->chunks_count * IO_CHUNK_CONNS; i++) {
         struct io_conn *conn = &io->chunks[i / IO_CHUNK_CONNS][i % IO_CHUNK_CONNS];
 
@@ -133,8 +126,7 @@ static void conns_close(struct io *io)
     }
 }
 
-static unsigned listeners_close(struct io *io)
-{
+static unsigned listeners_close(struct io *io) {
     unsigned count = 0;
 
     for (unsigned i = 0; i < IO_LISTENERS_MAX; i++) {
@@ -149,8 +141,7 @@ static unsigned listeners_close(struct io *io)
     return count;
 }
 
-void io_destroy(struct io *io)
-{
+void io_destroy(struct io *io) {
     struct io_event events[64];
 
     if (io == NULL) {
@@ -169,8 +160,7 @@ void io_destroy(struct io *io)
     io->ops->destroy(io);
 }
 
-unsigned io_turn(struct io *io, struct io_event *events, unsigned capacity, int64_t wait_ns_max)
-{
+unsigned io_turn(struct io *io, struct io_event *events, unsigned capacity, int64_t wait_ns_max) {
     struct io_batch batch = {.events = events, .capacity = capacity};
 
     ASSERT(capacity >= IO_EVENTS_MIN);
@@ -180,13 +170,11 @@ unsigned io_turn(struct io *io, struct io_event *events, unsigned capacity, int6
     return batch.count;
 }
 
-int64_t io_now_ns(const struct io *io)
-{
+int64_t io_now_ns(const struct io *io) {
     return io->now_ns;
 }
 
-void io_recv_start(struct io_conn *conn)
-{
+void io_recv_start(struct io_conn *conn) {
     ASSERT(!conn->closing);
     ASSERT(conn->recv_state == IO_RECV_IDLE || conn->recv_state == IO_RECV_STOPPING);
     (void)io_conn_unmark(conn, IO_MARK_RECV_STOPPED);
@@ -194,8 +182,7 @@ void io_recv_start(struct io_conn *conn)
     conn->io->ops->recv_start(conn);
 }
 
-void io_recv_stop(struct io_conn *conn)
-{
+void io_recv_stop(struct io_conn *conn) {
     ASSERT(!conn->closing && conn->recv_state != IO_RECV_DIRECT);
     if (conn->recv_state == IO_RECV_STOPPING) {
         return;
@@ -204,8 +191,7 @@ void io_recv_stop(struct io_conn *conn)
     conn->io->ops->recv_stop(conn);
 }
 
-void io_recv_into(struct io_conn *conn, struct iovec *iov, unsigned count)
-{
+void io_recv_into(struct io_conn *conn, struct iovec *iov, unsigned count) {
     ASSERT(!conn->closing && conn->recv_state == IO_RECV_IDLE);
     ASSERT(count >= 1 && count <= IO_IOV_MAX);
     conn->recv_state = IO_RECV_DIRECT;
@@ -216,16 +202,14 @@ void io_recv_into(struct io_conn *conn, struct iovec *iov, unsigned count)
     conn->io->ops->recv_into(conn);
 }
 
-void io_recv_into_cancel(struct io_conn *conn)
-{
+void io_recv_into_cancel(struct io_conn *conn) {
     ASSERT(!conn->closing);
     if (conn->recv_state == IO_RECV_DIRECT && (conn->marks & IO_MARK_RECEIVED_INTO) == 0) {
         conn->io->ops->recv_into_cancel(conn);
     }
 }
 
-void io_send(struct io_conn *conn, struct iovec *iov, unsigned count)
-{
+void io_send(struct io_conn *conn, struct iovec *iov, unsigned count) {
     ASSERT(!conn->closing && conn->send_iov == NULL);
     ASSERT(count >= 1 && count <= IO_IOV_MAX);
     conn->sending = true;
@@ -236,29 +220,25 @@ void io_send(struct io_conn *conn, struct iovec *iov, unsigned count)
     conn->io->ops->send(conn);
 }
 
-void io_send_cancel(struct io_conn *conn)
-{
+void io_send_cancel(struct io_conn *conn) {
     ASSERT(!conn->closing);
     if (conn->sending) {
         conn->io->ops->send_cancel(conn);
     }
 }
 
-void io_close(struct io_conn *conn)
-{
+void io_close(struct io_conn *conn) {
     ASSERT(conn->in_use && !conn->closing);
     conn->closing = true;
     conn->marks = 0;
     conn->io->ops->close(conn);
 }
 
-int io_conn_fd(const struct io_conn *conn)
-{
+int io_conn_fd(const struct io_conn *conn) {
     return conn->fd;
 }
 
-int io_listen_start(struct io *io, int fd, void *owner, struct io_listener **out)
-{
+int io_listen_start(struct io *io, int fd, void *owner, struct io_listener **out) {
     struct io_listener *listener;
     uint32_t slot = 0;
     int error;
@@ -286,8 +266,7 @@ int io_listen_start(struct io *io, int fd, void *owner, struct io_listener **out
     return 0;
 }
 
-void io_listen_pause(struct io_listener *listener)
-{
+void io_listen_pause(struct io_listener *listener) {
     ASSERT(listener->state != IO_LISTEN_STOPPING);
     if (listener->state == IO_LISTEN_ACCEPTING) {
         listener->state = IO_LISTEN_PAUSED;
@@ -295,8 +274,7 @@ void io_listen_pause(struct io_listener *listener)
     }
 }
 
-void io_listen_resume(struct io_listener *listener)
-{
+void io_listen_resume(struct io_listener *listener) {
     ASSERT(listener->state != IO_LISTEN_STOPPING);
     if (listener->state == IO_LISTEN_PAUSED) {
         listener->state = IO_LISTEN_ACCEPTING;
@@ -304,20 +282,17 @@ void io_listen_resume(struct io_listener *listener)
     }
 }
 
-void io_listen_stop(struct io_listener *listener)
-{
+void io_listen_stop(struct io_listener *listener) {
     ASSERT(listener->state != IO_LISTEN_STOPPING);
     listener->state = IO_LISTEN_STOPPING;
     listener->io->ops->listen_change(listener);
 }
 
-enum io_backend io_backend_of(const struct io *io)
-{
+enum io_backend io_backend_of(const struct io *io) {
     return io->ops->backend;
 }
 
-const char *io_backend_name(enum io_backend backend)
-{
+const char *io_backend_name(enum io_backend backend) {
     switch (backend) {
     case IO_BACKEND_URING:
         return "uring";
@@ -331,18 +306,15 @@ const char *io_backend_name(enum io_backend backend)
     }
 }
 
-uint32_t io_features(const struct io *io)
-{
+uint32_t io_features(const struct io *io) {
     return io->features;
 }
 
-const char *io_features_text(const struct io *io)
-{
+const char *io_features_text(const struct io *io) {
     return io->features_text;
 }
 
-void io_counters_read(const struct io *io, struct io_counters *out)
-{
+void io_counters_read(const struct io *io, struct io_counters *out) {
     *out = (struct io_counters){
         .turns = atom_load_relaxed(&io->counters.turns),
         .sleeps = atom_load_relaxed(&io->counters.sleeps),
@@ -357,7 +329,6 @@ void io_counters_read(const struct io *io, struct io_counters *out)
     };
 }
 
-uint32_t io_conns_open(const struct io *io)
-{
+uint32_t io_conns_open(const struct io *io) {
     return atom_load_relaxed(&io->conns_open);
 }

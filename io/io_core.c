@@ -7,8 +7,7 @@
 
 #define NS_PER_SECOND 1000000000
 
-int io_init(struct io *io, const struct io_ops *ops, const struct io_config *config)
-{
+int io_init(struct io *io, const struct io_ops *ops, const struct io_config *config) {
     io->ops = ops;
     io->config = *config;
     io->chunks_max = (config->conns_max + IO_CHUNK_CONNS - 1) / IO_CHUNK_CONNS;
@@ -17,8 +16,7 @@ int io_init(struct io *io, const struct io_ops *ops, const struct io_config *con
     return io->chunks == NULL ? ENOMEM : 0;
 }
 
-void io_fini(struct io *io)
-{
+void io_fini(struct io *io) {
     for (uint32_t i = 0; i < io->chunks_count; i++) {
         free(io->chunks[i]);
     }
@@ -28,16 +26,14 @@ void io_fini(struct io *io)
     }
 }
 
-int64_t io_clock_ns(void)
-{
+int64_t io_clock_ns(void) {
     struct timespec now;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
 }
 
-static int chunk_add(struct io *io)
-{
+static int chunk_add(struct io *io) {
     struct io_conn *chunk;
     uint32_t slot_first = io->chunks_count * IO_CHUNK_CONNS;
 
@@ -58,8 +54,7 @@ static int chunk_add(struct io *io)
     return 0;
 }
 
-static void conn_release(struct io_conn *conn)
-{
+static void conn_release(struct io_conn *conn) {
     struct io *io = conn->io;
     uint32_t slot = conn->slot;
     uint32_t generation = (conn->generation + 1) & IO_GENERATION_MASK;
@@ -71,8 +66,7 @@ static void conn_release(struct io_conn *conn)
     atom_store_relaxed(&io->conns_open, io_conns_open(io) - 1);
 }
 
-int io_conn_open(struct io *io, int fd, void *owner, struct io_conn **out)
-{
+int io_conn_open(struct io *io, int fd, void *owner, struct io_conn **out) {
     struct io_conn *conn;
     int error = 0;
 
@@ -102,8 +96,7 @@ int io_conn_open(struct io *io, int fd, void *owner, struct io_conn **out)
     return 0;
 }
 
-struct io_conn *io_conn_find(const struct io *io, uint32_t slot, uint32_t generation)
-{
+struct io_conn *io_conn_find(const struct io *io, uint32_t slot, uint32_t generation) {
     struct io_conn *conn;
 
     if (slot / IO_CHUNK_CONNS >= io->chunks_count) {
@@ -113,8 +106,7 @@ struct io_conn *io_conn_find(const struct io *io, uint32_t slot, uint32_t genera
     return conn->in_use && conn->generation == generation ? conn : NULL;
 }
 
-void io_conn_mark(struct io_conn *conn, enum io_mark mark)
-{
+void io_conn_mark(struct io_conn *conn, enum io_mark mark) {
     struct io *io = conn->io;
 
     conn->marks = (uint8_t)(conn->marks | mark);
@@ -131,29 +123,25 @@ void io_conn_mark(struct io_conn *conn, enum io_mark mark)
     io->marked_last = conn;
 }
 
-bool io_conn_unmark(struct io_conn *conn, enum io_mark mark)
-{
+bool io_conn_unmark(struct io_conn *conn, enum io_mark mark) {
     bool was = (conn->marks & mark) != 0;
 
     conn->marks = (uint8_t)(conn->marks & ~(unsigned)mark);
     return was;
 }
 
-void io_conn_sent(struct io_conn *conn, int error)
-{
+void io_conn_sent(struct io_conn *conn, int error) {
     conn->sending = false;
     conn->send_error = error;
     io_conn_mark(conn, IO_MARK_SENT);
 }
 
-void io_listener_mark_closed(struct io_listener *listener)
-{
+void io_listener_mark_closed(struct io_listener *listener) {
     listener->closed_mark = true;
     listener->io->listeners_closing++;
 }
 
-struct io_event *io_batch_add(struct io_batch *batch, enum io_event_kind kind, void *owner)
-{
+struct io_event *io_batch_add(struct io_batch *batch, enum io_event_kind kind, void *owner) {
     struct io_event *event = &batch->events[batch->count];
 
     DEBUG_ASSERT(batch->count < batch->capacity);
@@ -163,24 +151,22 @@ struct io_event *io_batch_add(struct io_batch *batch, enum io_event_kind kind, v
 }
 
 void io_batch_received(struct io_batch *batch, struct io_conn *conn, const uint8_t *data,
-                       size_t length)
-{
+                       size_t length) {
     struct io_event *event = io_batch_add(batch, IO_RECEIVED, conn->owner);
 
     event->data = data;
     event->length = length;
 }
 
-void io_batch_ended(struct io_batch *batch, struct io_conn *conn, int error)
-{
+void io_batch_ended(struct io_batch *batch, struct io_conn *conn, int error) {
     if (conn->recv_state == IO_RECV_STREAM) {
         conn->recv_state = IO_RECV_IDLE;
     }
     io_batch_add(batch, IO_RECEIVED, conn->owner)->error = error;
 }
 
-void io_batch_received_into(struct io_batch *batch, struct io_conn *conn, size_t length, int error)
-{
+void io_batch_received_into(struct io_batch *batch, struct io_conn *conn, size_t length,
+                            int error) {
     struct io_event *event = io_batch_add(batch, IO_RECEIVED_INTO, conn->owner);
 
     conn->recv_state = IO_RECV_IDLE;
@@ -189,8 +175,7 @@ void io_batch_received_into(struct io_batch *batch, struct io_conn *conn, size_t
     event->error = error;
 }
 
-void io_batch_sent(struct io_batch *batch, struct io_conn *conn, int error)
-{
+void io_batch_sent(struct io_batch *batch, struct io_conn *conn, int error) {
     struct io_event *event = io_batch_add(batch, IO_SENT, conn->owner);
 
     conn->sending = false;
@@ -199,8 +184,7 @@ void io_batch_sent(struct io_batch *batch, struct io_conn *conn, int error)
     event->error = error;
 }
 
-void io_batch_accepted(struct io_batch *batch, struct io_listener *listener, int fd, int error)
-{
+void io_batch_accepted(struct io_batch *batch, struct io_listener *listener, int fd, int error) {
     struct io_event *event = io_batch_add(batch, IO_ACCEPTED, listener->owner);
 
     event->fd = fd;
@@ -208,8 +192,7 @@ void io_batch_accepted(struct io_batch *batch, struct io_listener *listener, int
 }
 
 /* One mark of the connection becomes an event; true when it was the last. */
-static bool mark_deliver(struct io_conn *conn, struct io_batch *batch)
-{
+static bool mark_deliver(struct io_conn *conn, struct io_batch *batch) {
     if (io_conn_unmark(conn, IO_MARK_SENT)) {
         io_batch_sent(batch, conn, conn->send_error);
     } else if (io_conn_unmark(conn, IO_MARK_RECEIVED_INTO)) {
@@ -225,8 +208,7 @@ static bool mark_deliver(struct io_conn *conn, struct io_batch *batch)
     return conn->marks == 0;
 }
 
-static void listeners_deliver(struct io *io, struct io_batch *batch)
-{
+static void listeners_deliver(struct io *io, struct io_batch *batch) {
     for (unsigned i = 0; i < IO_LISTENERS_MAX && io->listeners_closing > 0; i++) {
         struct io_listener *listener = io->listeners[i];
 
@@ -244,8 +226,7 @@ static void listeners_deliver(struct io *io, struct io_batch *batch)
     }
 }
 
-void io_marks_deliver(struct io *io, struct io_batch *batch)
-{
+void io_marks_deliver(struct io *io, struct io_batch *batch) {
     if (io->listeners_closing > 0) {
         listeners_deliver(io, batch);
     }
@@ -265,15 +246,13 @@ void io_marks_deliver(struct io *io, struct io_batch *batch)
     }
 }
 
-bool io_sleep_begin(struct io *io)
-{
+bool io_sleep_begin(struct io *io) {
     uint32_t expected = IO_BELL_AWAKE;
 
     return atom_compare_exchange(&io->bell, &expected, IO_BELL_SLEEPING);
 }
 
-void io_bell_deliver(struct io *io, struct io_batch *batch)
-{
+void io_bell_deliver(struct io *io, struct io_batch *batch) {
     if (atom_load_relaxed(&io->bell) == IO_BELL_AWAKE || io_batch_full(batch)) {
         return;
     }
@@ -282,16 +261,14 @@ void io_bell_deliver(struct io *io, struct io_batch *batch)
     }
 }
 
-void io_doorbell_ring(struct io *target)
-{
+void io_doorbell_ring(struct io *target) {
     if (atom_exchange(&target->bell, IO_BELL_RUNG) == IO_BELL_SLEEPING) {
         (void)atom_fetch_add(&target->doorbells_rung, 1);
         target->ops->bell_write(target);
     }
 }
 
-void io_iov_advance(struct iovec **iov, uint16_t *count, size_t bytes)
-{
+void io_iov_advance(struct iovec **iov, uint16_t *count, size_t bytes) {
     while (*count > 0 && bytes >= (*iov)->iov_len) {
         bytes -= (*iov)->iov_len;
         (*iov)++;
@@ -304,8 +281,7 @@ void io_iov_advance(struct iovec **iov, uint16_t *count, size_t bytes)
     }
 }
 
-bool io_accept_error_passes(int error)
-{
+bool io_accept_error_passes(int error) {
     switch (error) {
     case EINTR:
     case ECONNABORTED:

@@ -157,13 +157,11 @@ void io_listener_mark_closed(struct io_listener *listener);
 /* Delivers marks, and listeners that closed, while the batch has room; closes their fds. */
 void io_marks_deliver(struct io *io, struct io_batch *batch);
 
-static inline bool io_marks_pending(const struct io *io)
-{
+static inline bool io_marks_pending(const struct io *io) {
     return io->marked_first != NULL || io->listeners_closing > 0;
 }
 
-static inline bool io_batch_full(const struct io_batch *batch)
-{
+static inline bool io_batch_full(const struct io_batch *batch) {
     return batch->count == batch->capacity;
 }
 

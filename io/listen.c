@@ -14,14 +14,12 @@
 
 enum { PORT_TEXT_BYTES = 8 };
 
-static void out_reset(struct listen_sockets *out)
-{
+static void out_reset(struct listen_sockets *out) {
     *out = (struct listen_sockets){.count = 0};
 }
 
 /* Closes what was opened; the reason is "what: why". Returns error. */
-static int out_fail(struct listen_sockets *out, const char *what, int error)
-{
+static int out_fail(struct listen_sockets *out, const char *what, int error) {
     for (unsigned i = 0; i < out->count; i++) {
         (void)close(out->fds[i]);
     }
@@ -30,15 +28,13 @@ static int out_fail(struct listen_sockets *out, const char *what, int error)
     return error;
 }
 
-static void option_set(int fd, int level, int option)
-{
+static void option_set(int fd, int level, int option) {
     int on = 1;
 
     (void)setsockopt(fd, level, option, &on, sizeof(on));
 }
 
-static void options_set(int fd, int family)
-{
+static void options_set(int fd, int family) {
     struct linger linger = {0};
 
     option_set(fd, SOL_SOCKET, SO_REUSEADDR);
@@ -52,15 +48,14 @@ static void options_set(int fd, int family)
     }
 }
 
-static uint16_t *port_of(struct sockaddr_storage *address)
-{
+static uint16_t *port_of(struct sockaddr_storage *address) {
     return address->ss_family == AF_INET6 ? &((struct sockaddr_in6 *)address)->sin6_port
                                           : &((struct sockaddr_in *)address)->sin_port;
 }
 
 /* Names resolve to the same address twice where /etc/hosts says it twice. */
-static bool listens_already(const struct listen_sockets *out, const struct sockaddr_storage *wanted)
-{
+static bool listens_already(const struct listen_sockets *out,
+                            const struct sockaddr_storage *wanted) {
     for (unsigned i = 0; i < out->count; i++) {
         struct sockaddr_storage has = {0};
         socklen_t bytes = sizeof(has);
@@ -73,8 +68,7 @@ static bool listens_already(const struct listen_sockets *out, const struct socka
     return false;
 }
 
-static int socket_listen(const struct addrinfo *info, int backlog, struct listen_sockets *out)
-{
+static int socket_listen(const struct addrinfo *info, int backlog, struct listen_sockets *out) {
     struct sockaddr_storage address = {0};
     socklen_t bytes = sizeof(address);
     int fd;
@@ -104,14 +98,12 @@ static int socket_listen(const struct addrinfo *info, int backlog, struct listen
 }
 
 /* The host has no such family or address, which is no fault as long as another serves. */
-static bool absent(int error)
-{
+static bool absent(int error) {
     return error == EAFNOSUPPORT || error == EADDRNOTAVAIL || error == EPROTONOSUPPORT;
 }
 
 static int resolved_listen(const struct addrinfo *found, const struct listen_config *config,
-                           struct listen_sockets *out)
-{
+                           struct listen_sockets *out) {
     int error_absent = 0;
 
     for (const struct addrinfo *info = found; info != NULL; info = info->ai_next) {
@@ -136,8 +128,7 @@ static int resolved_listen(const struct addrinfo *found, const struct listen_con
     return 0;
 }
 
-int listen_tcp(const struct listen_config *config, struct listen_sockets *out)
-{
+int listen_tcp(const struct listen_config *config, struct listen_sockets *out) {
     struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     char port[PORT_TEXT_BYTES];
@@ -161,8 +152,7 @@ int listen_tcp(const struct listen_config *config, struct listen_sockets *out)
 }
 
 /* Does somebody accept connections at this path? */
-static bool unix_served(const struct sockaddr_un *address)
-{
+static bool unix_served(const struct sockaddr_un *address) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool served;
 
@@ -175,8 +165,7 @@ static bool unix_served(const struct sockaddr_un *address)
     return served;
 }
 
-static void unix_remove_stale(const struct sockaddr_un *address)
-{
+static void unix_remove_stale(const struct sockaddr_un *address) {
     struct stat status;
 
     if (lstat(address->sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
@@ -185,8 +174,7 @@ static void unix_remove_stale(const struct sockaddr_un *address)
     }
 }
 
-int listen_unix(const char *path, mode_t mask, int backlog, struct listen_sockets *out)
-{
+int listen_unix(const char *path, mode_t mask, int backlog, struct listen_sockets *out) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     mode_t mode = mask & (S_IRWXU | S_IRWXG | S_IRWXO);
     int fd;
@@ -216,8 +204,7 @@ int listen_unix(const char *path, mode_t mask, int backlog, struct listen_socket
     return 0;
 }
 
-void listen_prepare_accepted(int fd)
-{
+void listen_prepare_accepted(int fd) {
     int family = 0;
     socklen_t bytes = sizeof(family);
 

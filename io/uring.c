@@ -7,8 +7,7 @@
 
 enum { NS_PER_SECOND = 1000000000 };
 
-static void stream_over(struct io_conn *conn)
-{
+static void stream_over(struct io_conn *conn) {
     uring_flag_clear(conn, URING_ARMED_RECV);
     if (conn->recv_state == IO_RECV_STOPPING) {
         io_conn_mark(conn, IO_MARK_RECV_STOPPED);
@@ -19,14 +18,12 @@ static void stream_over(struct io_conn *conn)
 }
 
 /* An error that says nothing about the connection. */
-static bool passing(int result)
-{
+static bool passing(int result) {
     return result == -EAGAIN || result == -EINTR || result == -ENOBUFS || result == -ECANCELED;
 }
 
 static void take_recv(struct uring_io *back, struct io_conn *conn, const struct io_uring_cqe *cqe,
-                      struct io_batch *batch)
-{
+                      struct io_batch *batch) {
     const uint8_t *data = NULL;
 
     if ((cqe->flags & IORING_CQE_F_BUFFER) != 0) {
@@ -50,8 +47,7 @@ static void take_recv(struct uring_io *back, struct io_conn *conn, const struct 
 
 /* Without provided buffers: the socket can be read, as with epoll. */
 static void take_poll(struct uring_io *back, struct io_conn *conn, const struct io_uring_cqe *cqe,
-                      struct io_batch *batch)
-{
+                      struct io_batch *batch) {
     const uint8_t *data = NULL;
     size_t length = 0;
     int error = -cqe->res;
@@ -74,8 +70,7 @@ static void take_poll(struct uring_io *back, struct io_conn *conn, const struct 
     stream_over(conn);
 }
 
-static void take_into(struct io_conn *conn, int result, struct io_batch *batch)
-{
+static void take_into(struct io_conn *conn, int result, struct io_batch *batch) {
     uring_flag_clear(conn, URING_ARMED_RECV);
     if (conn->closing) {
         return;
@@ -88,8 +83,7 @@ static void take_into(struct io_conn *conn, int result, struct io_batch *batch)
     }
 }
 
-static void take_send(struct io_conn *conn, int result, struct io_batch *batch)
-{
+static void take_send(struct io_conn *conn, int result, struct io_batch *batch) {
     bool recalled = (conn->back_flags & URING_SEND_RECALLED) != 0;
 
     uring_flag_clear(conn, URING_ARMED_SEND);
@@ -112,8 +106,8 @@ static void take_send(struct io_conn *conn, int result, struct io_batch *batch)
     }
 }
 
-static void take_conn(struct uring_io *back, const struct io_uring_cqe *cqe, struct io_batch *batch)
-{
+static void take_conn(struct uring_io *back, const struct io_uring_cqe *cqe,
+                      struct io_batch *batch) {
     uint32_t slot = (uint32_t)(cqe->user_data >> 32);
     uint32_t generation = (uint32_t)(cqe->user_data >> 4) & IO_GENERATION_MASK;
     struct io_conn *conn = io_conn_find(&back->io, slot, generation);
@@ -142,8 +136,7 @@ static void take_conn(struct uring_io *back, const struct io_uring_cqe *cqe, str
 }
 
 static void take_accept(struct uring_io *back, const struct io_uring_cqe *cqe,
-                        struct io_batch *batch)
-{
+                        struct io_batch *batch) {
     struct io_listener *listener = back->io.listeners[cqe->user_data >> 32];
     bool over = (cqe->flags & IORING_CQE_F_MORE) == 0;
 
@@ -168,8 +161,7 @@ static void take_accept(struct uring_io *back, const struct io_uring_cqe *cqe,
     }
 }
 
-static void take_accept_cancel(struct uring_io *back, const struct io_uring_cqe *cqe)
-{
+static void take_accept_cancel(struct uring_io *back, const struct io_uring_cqe *cqe) {
     struct io_listener *listener = back->io.listeners[cqe->user_data >> 32];
 
     ASSERT(listener != NULL && listener->operations > 0);
@@ -179,8 +171,7 @@ static void take_accept_cancel(struct uring_io *back, const struct io_uring_cqe 
 }
 
 /* Each completion makes one event at most. */
-static void take(struct uring_io *back, const struct io_uring_cqe *cqe, struct io_batch *batch)
-{
+static void take(struct uring_io *back, const struct io_uring_cqe *cqe, struct io_batch *batch) {
     switch (cqe->user_data & 15u) {
     case URING_BELL:
         back->bell_armed = false;
@@ -197,14 +188,12 @@ static void take(struct uring_io *back, const struct io_uring_cqe *cqe, struct i
     }
 }
 
-static void take_all(struct uring_io *back, struct io_batch *batch)
-{
+static void take_all(struct uring_io *back, struct io_batch *batch) {
     struct io_uring_cqe *cqe;
     unsigned head;
     unsigned count = 0;
 
-    io_uring_for_each_cqe(&back->ring, head, cqe)
-    {
+    io_uring_for_each_cqe(&back->ring, head, cqe) {
         if (io_batch_full(batch)) {
             break;
         }
@@ -214,8 +203,7 @@ static void take_all(struct uring_io *back, struct io_batch *batch)
     io_uring_cq_advance(&back->ring, count);
 }
 
-static void submit_and_wait(struct uring_io *back, int64_t wait_ns)
-{
+static void submit_and_wait(struct uring_io *back, int64_t wait_ns) {
     struct io_uring_cqe *cqe;
     struct __kernel_timespec wait = {.tv_sec = wait_ns / NS_PER_SECOND,
                                      .tv_nsec = wait_ns % NS_PER_SECOND};
@@ -234,8 +222,7 @@ static void submit_and_wait(struct uring_io *back, int64_t wait_ns)
            result == -EBUSY || result == -ENOMEM);
 }
 
-static void uring_turn(struct io *io, struct io_batch *batch, int64_t wait_ns_max)
-{
+static void uring_turn(struct io *io, struct io_batch *batch, int64_t wait_ns_max) {
     struct uring_io *back = uring_of(io);
     int64_t wait_ns = wait_ns_max;
 
@@ -268,22 +255,19 @@ static void uring_turn(struct io *io, struct io_batch *batch, int64_t wait_ns_ma
     io->now_ns = io_clock_ns();
 }
 
-static int conn_open(struct io_conn *conn)
-{
+static int conn_open(struct io_conn *conn) {
     (void)conn;
     return 0;
 }
 
-static void recv_start(struct io_conn *conn)
-{
+static void recv_start(struct io_conn *conn) {
     (void)uring_unwant(conn, URING_WANT_RECV_CANCEL);
     if ((conn->back_flags & URING_ARMED_RECV) == 0) {
         uring_want(conn, URING_WANT_RECV);
     }
 }
 
-static void recv_stop(struct io_conn *conn)
-{
+static void recv_stop(struct io_conn *conn) {
     if (!uring_unwant(conn, URING_WANT_RECV) && (conn->back_flags & URING_ARMED_RECV) != 0) {
         uring_want(conn, URING_WANT_RECV_CANCEL);
     } else {
@@ -291,13 +275,11 @@ static void recv_stop(struct io_conn *conn)
     }
 }
 
-static void recv_into(struct io_conn *conn)
-{
+static void recv_into(struct io_conn *conn) {
     uring_want(conn, URING_WANT_RECV);
 }
 
-static void recv_into_cancel(struct io_conn *conn)
-{
+static void recv_into_cancel(struct io_conn *conn) {
     if (uring_unwant(conn, URING_WANT_RECV)) {
         conn->recv_error = ECANCELED;
         io_conn_mark(conn, IO_MARK_RECEIVED_INTO);
@@ -306,14 +288,12 @@ static void recv_into_cancel(struct io_conn *conn)
     }
 }
 
-static void send_start(struct io_conn *conn)
-{
+static void send_start(struct io_conn *conn) {
     uring_flag_clear(conn, URING_SEND_RECALLED);
     uring_want(conn, URING_WANT_SEND);
 }
 
-static void send_cancel(struct io_conn *conn)
-{
+static void send_cancel(struct io_conn *conn) {
     if (uring_unwant(conn, URING_WANT_SEND)) {
         io_conn_sent(conn, ECANCELED);
         return;
@@ -322,8 +302,7 @@ static void send_cancel(struct io_conn *conn)
     uring_want(conn, URING_WANT_SEND_CANCEL);
 }
 
-static void conn_close(struct io_conn *conn)
-{
+static void conn_close(struct io_conn *conn) {
     conn->back_wants = 0;
     if (conn->operations > 0) {
         /* close(2) sends no FIN while a receive holds the file */
@@ -334,8 +313,7 @@ static void conn_close(struct io_conn *conn)
     uring_closed_check(conn);
 }
 
-static int listen_start(struct io_listener *listener)
-{
+static int listen_start(struct io_listener *listener) {
     int flags = fcntl(listener->fd, F_GETFL);
 
     /* io_uring answers EAGAIN for a listener that does not block instead of waiting */
@@ -346,19 +324,16 @@ static int listen_start(struct io_listener *listener)
     return 0;
 }
 
-static void listen_change(struct io_listener *listener)
-{
+static void listen_change(struct io_listener *listener) {
     uring_of(listener->io)->listeners_work = true;
 }
 
-static void fd_close(struct io *io, int fd)
-{
+static void fd_close(struct io *io, int fd) {
     atom_own_add(&io->counters.syscalls, 1);
     (void)close(fd);
 }
 
-static void bell_write(struct io *io)
-{
+static void bell_write(struct io *io) {
     uint64_t one = 1;
 
     (void)!write(uring_of(io)->bell_fd, &one, sizeof(one));

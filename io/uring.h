@@ -33,8 +33,8 @@ enum uring_operation {
     URING_BELL           /* the eventfd is read */
 };
 
-static inline uint64_t uring_tag(enum uring_operation operation, uint32_t generation, uint32_t slot)
-{
+static inline uint64_t uring_tag(enum uring_operation operation, uint32_t generation,
+                                 uint32_t slot) {
     return (uint64_t)slot << 32 | (uint64_t)generation << 4 | operation;
 }
 
@@ -88,18 +88,15 @@ enum { URING_ARMED_RECV = 1u << 0, URING_ARMED_SEND = 1u << 1, URING_SEND_RECALL
 /* uring.c */
 extern const struct io_ops uring_ops;
 
-static inline struct uring_io *uring_of(struct io *io)
-{
+static inline struct uring_io *uring_of(struct io *io) {
     return (struct uring_io *)io;
 }
 
-static inline void uring_flag_set(struct io_conn *conn, unsigned flag)
-{
+static inline void uring_flag_set(struct io_conn *conn, unsigned flag) {
     conn->back_flags = (uint8_t)(conn->back_flags | flag);
 }
 
-static inline void uring_flag_clear(struct io_conn *conn, unsigned flag)
-{
+static inline void uring_flag_clear(struct io_conn *conn, unsigned flag) {
     conn->back_flags = (uint8_t)(conn->back_flags & ~flag);
 }
 

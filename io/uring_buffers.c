@@ -5,28 +5,24 @@
 
 #include "io/uring.h"
 
-static size_t ring_bytes(const struct uring_buffers *buffers)
-{
+static size_t ring_bytes(const struct uring_buffers *buffers) {
     return buffers->count_max * sizeof(struct io_uring_buf);
 }
 
-static void *map(size_t bytes)
-{
+static void *map(size_t bytes) {
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     return at == MAP_FAILED ? NULL : at;
 }
 
-static void give(struct uring_buffers *buffers, unsigned id, unsigned offset)
-{
+static void give(struct uring_buffers *buffers, unsigned id, unsigned offset) {
     io_uring_buf_ring_add(buffers->ring, buffers->bytes + id * buffers->buffer_bytes,
                           (unsigned)buffers->buffer_bytes, (unsigned short)id,
                           io_uring_buf_ring_mask(buffers->count_max), (int)offset);
 }
 
-static void grow(struct uring_buffers *buffers, unsigned count)
-{
+static void grow(struct uring_buffers *buffers, unsigned count) {
     for (unsigned i = 0; i < count; i++) {
         give(buffers, buffers->count + i, i);
     }
@@ -36,8 +32,7 @@ static void grow(struct uring_buffers *buffers, unsigned count)
 
 /* io_uring_setup_buf_ring() came with liburing 2.4; this is what it does. */
 int uring_buffers_init(struct uring_buffers *buffers, struct io_uring *ring,
-                       const struct io_config *config)
-{
+                       const struct io_config *config) {
     struct io_uring_buf_reg wanted = {.ring_entries = config->buffers_max,
                                       .bgid = URING_BUFFER_GROUP};
     int result;
@@ -60,8 +55,7 @@ int uring_buffers_init(struct uring_buffers *buffers, struct io_uring *ring,
     return 0;
 }
 
-void uring_buffers_fini(struct uring_buffers *buffers)
-{
+void uring_buffers_fini(struct uring_buffers *buffers) {
     if (buffers->ring != NULL) {
         (void)munmap(buffers->ring, ring_bytes(buffers));
     }
@@ -72,8 +66,7 @@ void uring_buffers_fini(struct uring_buffers *buffers)
     *buffers = (struct uring_buffers){0};
 }
 
-const uint8_t *uring_buffers_take(struct uring_buffers *buffers, uint32_t cqe_flags)
-{
+const uint8_t *uring_buffers_take(struct uring_buffers *buffers, uint32_t cqe_flags) {
     uint32_t id = cqe_flags >> IORING_CQE_BUFFER_SHIFT;
 
     ASSERT(id < buffers->count && buffers->taken_count < buffers->count);
@@ -81,8 +74,7 @@ const uint8_t *uring_buffers_take(struct uring_buffers *buffers, uint32_t cqe_fl
     return buffers->bytes + id * buffers->buffer_bytes;
 }
 
-void uring_buffers_return(struct uring_buffers *buffers)
-{
+void uring_buffers_return(struct uring_buffers *buffers) {
     for (unsigned i = 0; i < buffers->taken_count; i++) {
         give(buffers, buffers->taken[i], i);
     }

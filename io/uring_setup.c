@@ -25,14 +25,12 @@ struct probe_result {
     uint32_t flags;
 };
 
-static bool refused(const struct uring_io *back, enum io_feature feature)
-{
+static bool refused(const struct uring_io *back, enum io_feature feature) {
     return (back->io.config.features_refused & feature) != 0;
 }
 
 /* Steps down from the best way of running completions to the oldest; 0 or errno. */
-static int ring_create(struct uring_io *back)
-{
+static int ring_create(struct uring_io *back) {
     static const struct {
         unsigned flags;
         uint32_t feature;
@@ -62,8 +60,7 @@ static int ring_create(struct uring_io *back)
 }
 
 /* What there is no step down from: 0 or ENOSYS. */
-static int ring_suffices(struct uring_io *back)
-{
+static int ring_suffices(struct uring_io *back) {
     static const int operations[] = {IORING_OP_RECV,         IORING_OP_SEND,   IORING_OP_RECVMSG,
                                      IORING_OP_SENDMSG,      IORING_OP_ACCEPT, IORING_OP_POLL_ADD,
                                      IORING_OP_ASYNC_CANCEL, IORING_OP_READ};
@@ -85,8 +82,7 @@ static int ring_suffices(struct uring_io *back)
 }
 
 /* Submits and awaits one completion, a copy of which it returns; res -ETIME when none comes. */
-static struct probe_result probe_complete(struct uring_io *back)
-{
+static struct probe_result probe_complete(struct uring_io *back) {
     struct __kernel_timespec wait = {.tv_sec = PROBE_SECONDS_MAX};
     struct io_uring_cqe *cqe = NULL;
     int result;
@@ -104,8 +100,7 @@ static struct probe_result probe_complete(struct uring_io *back)
 }
 
 /* Recalls what is still armed, and awaits its end. */
-static void probe_end(struct uring_io *back)
-{
+static void probe_end(struct uring_io *back) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&back->ring);
     struct probe_result cqe;
     bool over = false;
@@ -127,8 +122,7 @@ static void probe_end(struct uring_io *back)
     } while (cqe.res != -ETIME && !(over && cancelled));
 }
 
-static bool probe_recv_multishot(struct uring_io *back)
-{
+static bool probe_recv_multishot(struct uring_io *back) {
     struct io_uring_sqe *sqe;
     struct probe_result cqe;
     int fds[2];
@@ -159,8 +153,7 @@ static bool probe_recv_multishot(struct uring_io *back)
 }
 
 /* A listener with a name that the system makes up, and somebody who connected to it. */
-static bool probe_listener(int *listener, int *client)
-{
+static bool probe_listener(int *listener, int *client) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     socklen_t bytes = sizeof(address);
 
@@ -173,8 +166,7 @@ static bool probe_listener(int *listener, int *client)
            connect(*client, (struct sockaddr *)&address, bytes) == 0;
 }
 
-static bool probe_accept_multishot(struct uring_io *back)
-{
+static bool probe_accept_multishot(struct uring_io *back) {
     struct io_uring_sqe *sqe;
     struct probe_result cqe = {.res = -EINVAL};
     int listener;
@@ -202,8 +194,7 @@ static bool probe_accept_multishot(struct uring_io *back)
 }
 
 /* A send that is recalled half-way must tell how far it came (Linux 5.19 and 6.0 forget). */
-static bool probe_send_waitall(struct uring_io *back)
-{
+static bool probe_send_waitall(struct uring_io *back) {
     uint8_t *bytes = calloc(1, PROBE_SEND_BYTES);
     struct io_uring_sqe *sqe;
     struct probe_result first;
@@ -229,8 +220,7 @@ static bool probe_send_waitall(struct uring_io *back)
     return (first.user_data == PROBE_TAG ? first.res : second.res) > 0;
 }
 
-static void features_probe(struct uring_io *back)
-{
+static void features_probe(struct uring_io *back) {
     uint32_t *features = &back->io.features;
 
     if (!refused(back, IO_FEATURE_BUFFER_RING) &&
@@ -251,8 +241,7 @@ static void features_probe(struct uring_io *back)
     }
 }
 
-static int uring_io_init(struct uring_io *back, const struct io_config *config)
-{
+static int uring_io_init(struct uring_io *back, const struct io_config *config) {
     int error = io_init(&back->io, &uring_ops, config);
 
     back->messages = calloc(URING_SUBMISSIONS, sizeof(back->messages[0]));
@@ -283,8 +272,7 @@ static int uring_io_init(struct uring_io *back, const struct io_config *config)
 }
 
 /* The eventfd's read, the one operation left, must not outlive the memory that it writes to. */
-static void bell_end(struct uring_io *back)
-{
+static void bell_end(struct uring_io *back) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&back->ring);
     struct probe_result cqe;
 
@@ -298,8 +286,7 @@ static void bell_end(struct uring_io *back)
     } while (back->bell_armed && cqe.res != -ETIME);
 }
 
-void uring_destroy(struct io *io)
-{
+void uring_destroy(struct io *io) {
     struct uring_io *back = uring_of(io);
 
     if (back->bell_armed) {
@@ -318,8 +305,7 @@ void uring_destroy(struct io *io)
     free(back);
 }
 
-int io_create_uring(const struct io_config *config, struct io **out)
-{
+int io_create_uring(const struct io_config *config, struct io **out) {
     struct uring_io *back = aligned_alloc(CACHE_LINE_BYTES, sizeof(*back));
     int error;
 

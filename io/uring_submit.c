@@ -15,8 +15,7 @@ enum {
     PART_BYTES_MAX = 1u << 30 /* moved at once; an entry's length has 32 bits */
 };
 
-void uring_want(struct io_conn *conn, unsigned wants)
-{
+void uring_want(struct io_conn *conn, unsigned wants) {
     struct uring_io *back = uring_of(conn->io);
 
     conn->back_wants = (uint8_t)(conn->back_wants | wants);
@@ -33,16 +32,14 @@ void uring_want(struct io_conn *conn, unsigned wants)
     back->work_last = conn;
 }
 
-bool uring_unwant(struct io_conn *conn, unsigned wants)
-{
+bool uring_unwant(struct io_conn *conn, unsigned wants) {
     bool was = (conn->back_wants & wants) != 0;
 
     conn->back_wants = (uint8_t)(conn->back_wants & ~wants);
     return was;
 }
 
-static struct io_uring_sqe *submission(struct io_conn *conn)
-{
+static struct io_uring_sqe *submission(struct io_conn *conn) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&uring_of(conn->io)->ring);
 
     ASSERT(sqe != NULL);
@@ -52,22 +49,19 @@ static struct io_uring_sqe *submission(struct io_conn *conn)
 
 /* After io_uring_prep_*(), some of which clear it. */
 static void submission_tag(struct io_uring_sqe *sqe, const struct io_conn *conn,
-                           enum uring_operation operation)
-{
+                           enum uring_operation operation) {
     sqe->user_data = uring_tag(operation, conn->generation, conn->slot);
 }
 
 static struct msghdr *message_of(struct uring_io *back, const struct io_uring_sqe *sqe,
-                                 struct iovec *iov, unsigned count)
-{
+                                 struct iovec *iov, unsigned count) {
     struct msghdr *message = &back->messages[sqe - back->ring.sq.sqes];
 
     *message = (struct msghdr){.msg_iov = iov, .msg_iovlen = count};
     return message;
 }
 
-static void submit_stream(struct uring_io *back, struct io_conn *conn)
-{
+static void submit_stream(struct uring_io *back, struct io_conn *conn) {
     uint32_t features = back->io.features;
     struct io_uring_sqe *sqe;
 
@@ -88,13 +82,11 @@ static void submit_stream(struct uring_io *back, struct io_conn *conn)
     submission_tag(sqe, conn, URING_RECV);
 }
 
-static size_t bytes_at_once(const struct iovec *part, size_t bytes_max)
-{
+static size_t bytes_at_once(const struct iovec *part, size_t bytes_max) {
     return part->iov_len < bytes_max ? part->iov_len : bytes_max;
 }
 
-static void submit_into(struct uring_io *back, struct io_conn *conn)
-{
+static void submit_into(struct uring_io *back, struct io_conn *conn) {
     struct io_uring_sqe *sqe = submission(conn);
     size_t bytes = bytes_at_once(conn->recv_iov, PART_BYTES_MAX);
 
@@ -107,8 +99,7 @@ static void submit_into(struct uring_io *back, struct io_conn *conn)
     submission_tag(sqe, conn, URING_RECV_INTO);
 }
 
-static void submit_send(struct uring_io *back, struct io_conn *conn)
-{
+static void submit_send(struct uring_io *back, struct io_conn *conn) {
     struct io_uring_sqe *sqe = submission(conn);
     uint32_t bytes_max = back->io.config.send_bytes_max;
     size_t bytes = bytes_at_once(conn->send_iov, bytes_max != 0 ? bytes_max : PART_BYTES_MAX);
@@ -127,24 +118,21 @@ static void submit_send(struct uring_io *back, struct io_conn *conn)
     submission_tag(sqe, conn, URING_SEND);
 }
 
-static void submit_cancel(struct io_conn *conn, enum uring_operation operation)
-{
+static void submit_cancel(struct io_conn *conn, enum uring_operation operation) {
     struct io_uring_sqe *sqe = submission(conn);
 
     io_uring_prep_cancel64(sqe, uring_tag(operation, conn->generation, conn->slot), 0);
     submission_tag(sqe, conn, URING_CANCEL);
 }
 
-static enum uring_operation recv_operation(const struct io_conn *conn)
-{
+static enum uring_operation recv_operation(const struct io_conn *conn) {
     if (conn->recv_state == IO_RECV_DIRECT) {
         return URING_RECV_INTO;
     }
     return (conn->io->features & IO_FEATURE_BUFFER_RING) != 0 ? URING_RECV : URING_POLL;
 }
 
-static void submit_conn(struct uring_io *back, struct io_conn *conn)
-{
+static void submit_conn(struct uring_io *back, struct io_conn *conn) {
     unsigned wants = conn->back_wants;
 
     conn->back_wants = 0;
@@ -170,15 +158,13 @@ static void submit_conn(struct uring_io *back, struct io_conn *conn)
     }
 }
 
-void uring_closed_check(struct io_conn *conn)
-{
+void uring_closed_check(struct io_conn *conn) {
     if (conn->closing && conn->operations == 0 && !conn->in_work) {
         io_conn_mark(conn, IO_MARK_CLOSED);
     }
 }
 
-void uring_submit_conns(struct uring_io *back)
-{
+void uring_submit_conns(struct uring_io *back) {
     while (back->work_first != NULL &&
            io_uring_sq_space_left(&back->ring) >= CONN_SUBMISSIONS_MAX) {
         struct io_conn *conn = back->work_first;
@@ -191,8 +177,7 @@ void uring_submit_conns(struct uring_io *back)
     }
 }
 
-void uring_submit_bell(struct uring_io *back)
-{
+void uring_submit_bell(struct uring_io *back) {
     struct io_uring_sqe *sqe;
 
     if (back->bell_armed || io_uring_sq_space_left(&back->ring) == 0) {
@@ -204,8 +189,7 @@ void uring_submit_bell(struct uring_io *back)
     back->bell_armed = true;
 }
 
-static void submit_accept(struct uring_io *back, struct io_listener *listener)
-{
+static void submit_accept(struct uring_io *back, struct io_listener *listener) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&back->ring);
 
     if ((back->io.features & IO_FEATURE_ACCEPT_MULTISHOT) != 0) {
@@ -218,8 +202,7 @@ static void submit_accept(struct uring_io *back, struct io_listener *listener)
     listener->armed = true;
 }
 
-static void submit_accept_cancel(struct uring_io *back, struct io_listener *listener)
-{
+static void submit_accept_cancel(struct uring_io *back, struct io_listener *listener) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&back->ring);
 
     io_uring_prep_cancel64(sqe, uring_tag(URING_ACCEPT, listener->generation, listener->slot), 0);
@@ -228,8 +211,7 @@ static void submit_accept_cancel(struct uring_io *back, struct io_listener *list
     listener->cancelling = true;
 }
 
-void uring_submit_listeners(struct uring_io *back)
-{
+void uring_submit_listeners(struct uring_io *back) {
     if (io_uring_sq_space_left(&back->ring) < IO_LISTENERS_MAX) {
         return;
     }

@@ -27,16 +27,14 @@ static const struct variant variants[] = {
 
 enum { VARIANTS = sizeof(variants) / sizeof(variants[0]), NAME_BYTES = 160 };
 
-static struct io_config config_of(const struct variant *variant)
-{
+static struct io_config config_of(const struct variant *variant) {
     struct io_config config = variant->config;
 
     config.conns_max = CONNS_MAX;
     return config;
 }
 
-static int harness_setup(void **state)
-{
+static int harness_setup(void **state) {
     struct harness *harness = calloc(1, sizeof(*harness));
     struct io_config config;
 
@@ -49,8 +47,7 @@ static int harness_setup(void **state)
     return 0;
 }
 
-static int harness_teardown(void **state)
-{
+static int harness_teardown(void **state) {
     struct harness *harness = *state;
 
     io_destroy(harness->io);
@@ -58,13 +55,11 @@ static int harness_teardown(void **state)
     return 0;
 }
 
-struct harness *harness_of(void **state)
-{
+struct harness *harness_of(void **state) {
     return *state;
 }
 
-void harness_restart(struct harness *harness, struct io_config config)
-{
+void harness_restart(struct harness *harness, struct io_config config) {
     io_destroy(harness->io);
     config.backend = harness->variant->config.backend;
     config.features_refused |= harness->variant->config.features_refused;
@@ -74,8 +69,7 @@ void harness_restart(struct harness *harness, struct io_config config)
     assert_int_equal(io_create(&config, &harness->io), 0);
 }
 
-static bool variant_works(const struct variant *variant)
-{
+static bool variant_works(const struct variant *variant) {
     struct io_config config = config_of(variant);
     struct io *io;
 
@@ -87,8 +81,7 @@ static bool variant_works(const struct variant *variant)
     return true;
 }
 
-int harness_run(const char *group, const struct CMUnitTest *tests, size_t count)
-{
+int harness_run(const char *group, const struct CMUnitTest *tests, size_t count) {
     struct CMUnitTest *all = calloc(count * VARIANTS, sizeof(*all));
     char(*names)[NAME_BYTES] = calloc(count * VARIANTS, sizeof(*names));
     size_t used = 0;
@@ -114,16 +107,14 @@ int harness_run(const char *group, const struct CMUnitTest *tests, size_t count)
     return failed;
 }
 
-int64_t pump_now(void)
-{
+int64_t pump_now(void) {
     struct timespec now;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static void end_bytes_add(struct end *end, const uint8_t *data, size_t length)
-{
+static void end_bytes_add(struct end *end, const uint8_t *data, size_t length) {
     if (end->bytes_count + length > end->bytes_room) {
         end->bytes_room = (end->bytes_count + length) * 2;
         end->bytes = realloc(end->bytes, end->bytes_room);
@@ -133,8 +124,7 @@ static void end_bytes_add(struct end *end, const uint8_t *data, size_t length)
     end->bytes_count += length;
 }
 
-static void note_received(struct end *end, const struct io_event *event)
-{
+static void note_received(struct end *end, const struct io_event *event) {
     if (event->error == 0 && event->length > 0) {
         end->receives++;
         end_bytes_add(end, event->data, event->length);
@@ -144,8 +134,7 @@ static void note_received(struct end *end, const struct io_event *event)
     end->end_error = event->error;
 }
 
-static void note_conn(struct end *end, const struct io_event *event)
-{
+static void note_conn(struct end *end, const struct io_event *event) {
     assert_int_equal(end->closed, 0);
     switch (event->kind) {
     case IO_RECEIVED:
@@ -171,8 +160,7 @@ static void note_conn(struct end *end, const struct io_event *event)
     }
 }
 
-static void note(struct harness *harness, const struct io_event *event)
-{
+static void note(struct harness *harness, const struct io_event *event) {
     switch (event->kind) {
     case IO_DOORBELL:
         harness->doorbells++;
@@ -195,8 +183,7 @@ static void note(struct harness *harness, const struct io_event *event)
     }
 }
 
-unsigned pump_once(struct harness *harness, int64_t wait_ns)
-{
+unsigned pump_once(struct harness *harness, int64_t wait_ns) {
     struct io_event events[EVENTS_MAX];
     unsigned count = io_turn(harness->io, events, harness->capacity, wait_ns);
 
@@ -207,15 +194,13 @@ unsigned pump_once(struct harness *harness, int64_t wait_ns)
     return count;
 }
 
-void pump_idle(struct harness *harness)
-{
+void pump_idle(struct harness *harness) {
     for (unsigned quiet = 0; quiet < 3;) {
         quiet = pump_once(harness, 2000000) == 0 ? quiet + 1 : 0;
     }
 }
 
-struct end *end_open_fds(struct harness *harness, int fd, int other_fd)
-{
+struct end *end_open_fds(struct harness *harness, int fd, int other_fd) {
     struct end *end = calloc(1, sizeof(*end));
 
     assert_non_null(end);
@@ -225,16 +210,14 @@ struct end *end_open_fds(struct harness *harness, int fd, int other_fd)
     return end;
 }
 
-struct end *end_open(struct harness *harness)
-{
+struct end *end_open(struct harness *harness) {
     int fds[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     return end_open_fds(harness, fds[0], fds[1]);
 }
 
-struct end *end_open_tcp(struct harness *harness)
-{
+struct end *end_open_tcp(struct harness *harness) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof(address);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -252,8 +235,7 @@ struct end *end_open_tcp(struct harness *harness)
     return end_open_fds(harness, fd, client);
 }
 
-void end_free(struct harness *harness, struct end *end)
-{
+void end_free(struct harness *harness, struct end *end) {
     if (end->closed == 0) {
         io_close(end->conn);
         PUMP_UNTIL(harness, end->closed == 1);
@@ -265,13 +247,11 @@ void end_free(struct harness *harness, struct end *end)
     free(end);
 }
 
-uint8_t pattern_at(size_t place)
-{
+uint8_t pattern_at(size_t place) {
     return (uint8_t)((place * 2654435761u) >> 13);
 }
 
-uint8_t *pattern_make(size_t bytes)
-{
+uint8_t *pattern_make(size_t bytes) {
     uint8_t *made = malloc(bytes);
 
     assert_non_null(made);
@@ -281,8 +261,7 @@ uint8_t *pattern_make(size_t bytes)
     return made;
 }
 
-void pattern_check(const uint8_t *bytes, size_t count, size_t place_first)
-{
+void pattern_check(const uint8_t *bytes, size_t count, size_t place_first) {
     for (size_t i = 0; i < count; i++) {
         if (bytes[i] != pattern_at(place_first + i)) {
             fail_msg("the stream differs at byte %zu", place_first + i);
@@ -305,8 +284,7 @@ struct reader {
     uint8_t *into;
 };
 
-static void *writer_main(void *argument)
-{
+static void *writer_main(void *argument) {
     struct writer *writer = argument;
     size_t done = 0;
 
@@ -322,8 +300,7 @@ static void *writer_main(void *argument)
     return NULL;
 }
 
-struct writer *writer_start(int fd, size_t bytes)
-{
+struct writer *writer_start(int fd, size_t bytes) {
     struct writer *writer = calloc(1, sizeof(*writer));
 
     assert_non_null(writer);
@@ -334,15 +311,13 @@ struct writer *writer_start(int fd, size_t bytes)
     return writer;
 }
 
-void writer_join(struct writer *writer)
-{
+void writer_join(struct writer *writer) {
     assert_int_equal(pthread_join(writer->thread, NULL), 0);
     free(writer->pattern);
     free(writer);
 }
 
-static void *reader_main(void *argument)
-{
+static void *reader_main(void *argument) {
     struct reader *reader = argument;
 
     while (reader->got < reader->bytes) {
@@ -357,8 +332,7 @@ static void *reader_main(void *argument)
     return NULL;
 }
 
-struct reader *reader_start(int fd, size_t bytes)
-{
+struct reader *reader_start(int fd, size_t bytes) {
     struct reader *reader = calloc(1, sizeof(*reader));
 
     assert_non_null(reader);
@@ -370,8 +344,7 @@ struct reader *reader_start(int fd, size_t bytes)
     return reader;
 }
 
-void reader_join(struct reader *reader)
-{
+void reader_join(struct reader *reader) {
     assert_int_equal(pthread_join(reader->thread, NULL), 0);
     assert_int_equal(reader->got, reader->bytes);
     pattern_check(reader->into, reader->bytes, 0);

@@ -4,16 +4,14 @@
 #include "tests/unit/io/harness.h"
 
 /* io_uring with so many features refused; false where the kernel or the build has none. */
-static bool uring_create(uint32_t refused, struct io **out)
-{
+static bool uring_create(uint32_t refused, struct io **out) {
     struct io_config config = {
         .backend = IO_BACKEND_URING, .conns_max = 16, .features_refused = refused};
 
     return io_create(&config, out) == 0;
 }
 
-static void auto_takes_io_uring_where_it_is_granted(void **state)
-{
+static void auto_takes_io_uring_where_it_is_granted(void **state) {
     struct io_config config = {.backend = IO_BACKEND_AUTO, .conns_max = 16};
     struct io *uring;
     struct io *io;
@@ -29,8 +27,7 @@ static void auto_takes_io_uring_where_it_is_granted(void **state)
     io_destroy(io);
 }
 
-static void auto_falls_to_epoll_and_says_why(void **state)
-{
+static void auto_falls_to_epoll_and_says_why(void **state) {
     struct io_config config = {
         .backend = IO_BACKEND_AUTO, .conns_max = 16, .features_refused = IO_FEATURE_URING};
     struct io *io;
@@ -43,8 +40,7 @@ static void auto_falls_to_epoll_and_says_why(void **state)
     io_destroy(io);
 }
 
-static void asking_for_io_uring_never_gives_epoll(void **state)
-{
+static void asking_for_io_uring_never_gives_epoll(void **state) {
     struct io_config config = {
         .backend = IO_BACKEND_URING, .conns_max = 16, .features_refused = IO_FEATURE_URING};
     struct io *io;
@@ -54,8 +50,7 @@ static void asking_for_io_uring_never_gives_epoll(void **state)
     assert_null(io);
 }
 
-static void each_refused_feature_is_missed_alone(void **state)
-{
+static void each_refused_feature_is_missed_alone(void **state) {
     static const uint32_t features[] = {IO_FEATURE_DEFER_TASKRUN,    IO_FEATURE_REGISTERED_RING,
                                         IO_FEATURE_RECV_MULTISHOT,   IO_FEATURE_BUFFER_RING,
                                         IO_FEATURE_ACCEPT_MULTISHOT, IO_FEATURE_SEND_WAITALL};
@@ -85,8 +80,7 @@ static void each_refused_feature_is_missed_alone(void **state)
     }
 }
 
-static void configurations_out_of_bounds_are_refused(void **state)
-{
+static void configurations_out_of_bounds_are_refused(void **state) {
     static const struct io_config wrong[] = {
         {.backend = IO_BACKEND_EPOLL, .conns_max = 0},
         {.backend = IO_BACKEND_EPOLL, .conns_max = IO_CONNS_MAX + 1},
@@ -104,8 +98,7 @@ static void configurations_out_of_bounds_are_refused(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(auto_takes_io_uring_where_it_is_granted),
         cmocka_unit_test(auto_falls_to_epoll_and_says_why),

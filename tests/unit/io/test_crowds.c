@@ -16,8 +16,7 @@
 enum { CROWD = 1500, CHURN = 5000, RINGS = 30000, BACKLOG = 2048 };
 
 /* A listener on the loopback; its address is what a client connects to. */
-static int listener_make(struct sockaddr_in *address)
-{
+static int listener_make(struct sockaddr_in *address) {
     struct listen_config config = {.host = "127.0.0.1", .backlog = BACKLOG, .ipv4 = true};
     struct listen_sockets sockets;
 
@@ -29,8 +28,7 @@ static int listener_make(struct sockaddr_in *address)
     return sockets.fds[0];
 }
 
-static int client_connect(const struct sockaddr_in *address)
-{
+static int client_connect(const struct sockaddr_in *address) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
@@ -38,8 +36,7 @@ static int client_connect(const struct sockaddr_in *address)
     return fd;
 }
 
-static void every_connection_of_a_crowd_is_accepted(void **state)
-{
+static void every_connection_of_a_crowd_is_accepted(void **state) {
     struct harness *harness = harness_of(state);
     struct io_listener *listener;
     struct sockaddr_in address;
@@ -64,8 +61,7 @@ static void every_connection_of_a_crowd_is_accepted(void **state)
     assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
-static void a_paused_listener_leaves_connections_in_the_queue(void **state)
-{
+static void a_paused_listener_leaves_connections_in_the_queue(void **state) {
     struct harness *harness = harness_of(state);
     struct io_listener *listener;
     struct sockaddr_in address;
@@ -95,8 +91,7 @@ static void a_paused_listener_leaves_connections_in_the_queue(void **state)
     PUMP_UNTIL(harness, harness->listen_closed == 1);
 }
 
-static void stopping_a_listener_right_away_closes_it(void **state)
-{
+static void stopping_a_listener_right_away_closes_it(void **state) {
     struct harness *harness = harness_of(state);
 
     for (unsigned round = 0; round < 30; round++) {
@@ -115,8 +110,7 @@ static void stopping_a_listener_right_away_closes_it(void **state)
     }
 }
 
-static void without_descriptors_accepting_pauses_and_can_go_on(void **state)
-{
+static void without_descriptors_accepting_pauses_and_can_go_on(void **state) {
     struct harness *harness = harness_of(state);
     struct io_listener *listener;
     struct sockaddr_in address;
@@ -142,8 +136,7 @@ static void without_descriptors_accepting_pauses_and_can_go_on(void **state)
     (void)close(harness->accepted_fds[0]);
 }
 
-static void a_crowd_is_served_and_closed(void **state)
-{
+static void a_crowd_is_served_and_closed(void **state) {
     struct harness *harness = harness_of(state);
     static struct end *ends[CROWD];
     struct iovec parts[CROWD];
@@ -178,8 +171,7 @@ static void a_crowd_is_served_and_closed(void **state)
     }
 }
 
-static void slots_are_used_again_without_mixing_lives(void **state)
-{
+static void slots_are_used_again_without_mixing_lives(void **state) {
     struct harness *harness = harness_of(state);
 
     for (unsigned i = 0; i < CHURN; i++) {
@@ -197,8 +189,7 @@ static void slots_are_used_again_without_mixing_lives(void **state)
     }
 }
 
-static void a_ring_before_the_turn_is_not_lost(void **state)
-{
+static void a_ring_before_the_turn_is_not_lost(void **state) {
     struct harness *harness = harness_of(state);
     struct io_counters counters;
 
@@ -219,8 +210,7 @@ struct ringer {
 
 /* Posts one message after another, the next as soon as the owner has taken one, so that the ring
  * meets the owner on its way to sleep again and again. */
-static void *ringer_main(void *argument)
-{
+static void *ringer_main(void *argument) {
     struct ringer *ringer = argument;
 
     for (uint32_t i = 1; i <= RINGS; i++) {
@@ -238,8 +228,7 @@ static void *ringer_main(void *argument)
     return NULL;
 }
 
-static void no_ring_is_lost_on_the_way_to_sleep(void **state)
-{
+static void no_ring_is_lost_on_the_way_to_sleep(void **state) {
     struct harness *harness = harness_of(state);
     struct ringer ringer = {.io = harness->io};
     struct io_counters counters;
@@ -264,8 +253,7 @@ static void no_ring_is_lost_on_the_way_to_sleep(void **state)
     assert_true(counters.doorbells_rung <= counters.sleeps);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_connection_of_a_crowd_is_accepted),
         cmocka_unit_test(a_paused_listener_leaves_connections_in_the_queue),

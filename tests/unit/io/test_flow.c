@@ -7,13 +7,11 @@
 
 enum { MIB = 1024 * 1024, CROWD = 40 };
 
-static void peer_write(struct end *end, const void *bytes, size_t count)
-{
+static void peer_write(struct end *end, const void *bytes, size_t count) {
     assert_int_equal(send(end->other_fd, bytes, count, MSG_NOSIGNAL), (ssize_t)count);
 }
 
-static void a_stop_is_answered_once_and_then_nothing_comes(void **state)
-{
+static void a_stop_is_answered_once_and_then_nothing_comes(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
 
@@ -32,8 +30,7 @@ static void a_stop_is_answered_once_and_then_nothing_comes(void **state)
     end_free(harness, end);
 }
 
-static void a_stop_that_is_taken_back_is_not_answered(void **state)
-{
+static void a_stop_that_is_taken_back_is_not_answered(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open(harness);
 
@@ -56,8 +53,7 @@ static void a_stop_that_is_taken_back_is_not_answered(void **state)
     end_free(harness, end);
 }
 
-static void a_stop_after_the_end_is_answered(void **state)
-{
+static void a_stop_after_the_end_is_answered(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open(harness);
 
@@ -70,8 +66,7 @@ static void a_stop_after_the_end_is_answered(void **state)
     end_free(harness, end);
 }
 
-static void stopping_and_starting_at_random_loses_nothing(void **state)
-{
+static void stopping_and_starting_at_random_loses_nothing(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
     size_t bytes = 8 * MIB;
@@ -100,8 +95,7 @@ static void stopping_and_starting_at_random_loses_nothing(void **state)
 }
 
 /* Takes the rest of a value in parts of at most a MiB, behind what the stream brought. */
-static void receive_rest(struct harness *harness, struct end *end, uint8_t *into, size_t bytes)
-{
+static void receive_rest(struct harness *harness, struct end *end, uint8_t *into, size_t bytes) {
     size_t done = 0;
 
     while (done < bytes) {
@@ -125,8 +119,7 @@ static void receive_rest(struct harness *harness, struct end *end, uint8_t *into
     }
 }
 
-static void a_large_value_is_received_in_place_behind_the_stream(void **state)
-{
+static void a_large_value_is_received_in_place_behind_the_stream(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
     size_t bytes = 6 * MIB;
@@ -155,8 +148,7 @@ static void a_large_value_is_received_in_place_behind_the_stream(void **state)
     end_free(harness, end);
 }
 
-static void a_direct_receive_tells_the_end_and_errors(void **state)
-{
+static void a_direct_receive_tells_the_end_and_errors(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
     struct linger reset = {.l_onoff = 1};
@@ -182,8 +174,7 @@ static void a_direct_receive_tells_the_end_and_errors(void **state)
     end_free(harness, end);
 }
 
-static void a_direct_receive_is_recalled(void **state)
-{
+static void a_direct_receive_is_recalled(void **state) {
     struct harness *harness = harness_of(state);
 
     for (unsigned round = 0; round < 20; round++) {
@@ -208,8 +199,7 @@ static void a_direct_receive_is_recalled(void **state)
     }
 }
 
-static void a_tiny_ring_of_buffers_runs_dry_and_goes_on(void **state)
-{
+static void a_tiny_ring_of_buffers_runs_dry_and_goes_on(void **state) {
     struct harness *harness = harness_of(state);
     struct end *ends[CROWD];
     struct writer *writers[CROWD];
@@ -241,8 +231,7 @@ static void a_tiny_ring_of_buffers_runs_dry_and_goes_on(void **state)
     }
 }
 
-static void a_turn_returns_no_more_than_was_asked_for(void **state)
-{
+static void a_turn_returns_no_more_than_was_asked_for(void **state) {
     struct harness *harness = harness_of(state);
     struct end *ends[CROWD];
     unsigned received;
@@ -272,8 +261,7 @@ static void a_turn_returns_no_more_than_was_asked_for(void **state)
     }
 }
 
-static void one_busy_connection_does_not_starve_another(void **state)
-{
+static void one_busy_connection_does_not_starve_another(void **state) {
     struct harness *harness = harness_of(state);
     struct end *busy = end_open(harness);
     struct end *quiet = end_open(harness);
@@ -290,8 +278,7 @@ static void one_busy_connection_does_not_starve_another(void **state)
     end_free(harness, quiet);
 }
 
-static void a_wait_ends_when_its_time_is_over(void **state)
-{
+static void a_wait_ends_when_its_time_is_over(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open(harness);
     int64_t before = pump_now();
@@ -307,8 +294,7 @@ static void a_wait_ends_when_its_time_is_over(void **state)
     end_free(harness, end);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stop_is_answered_once_and_then_nothing_comes),
         cmocka_unit_test(a_stop_that_is_taken_back_is_not_answered),

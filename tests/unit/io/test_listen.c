@@ -19,15 +19,13 @@
 
 enum { BACKLOG = 16 };
 
-static void sockets_close(struct listen_sockets *sockets)
-{
+static void sockets_close(struct listen_sockets *sockets) {
     for (unsigned i = 0; i < sockets->count; i++) {
         (void)close(sockets->fds[i]);
     }
 }
 
-static int option_of(int fd, int level, int option)
-{
+static int option_of(int fd, int level, int option) {
     int value = -1;
     socklen_t bytes = sizeof(value);
 
@@ -35,8 +33,7 @@ static int option_of(int fd, int level, int option)
     return value;
 }
 
-static void a_listener_has_memcacheds_options(void **state)
-{
+static void a_listener_has_memcacheds_options(void **state) {
     struct listen_config config = {.host = "127.0.0.1", .backlog = BACKLOG, .ipv4 = true};
     struct listen_sockets sockets;
 
@@ -53,8 +50,7 @@ static void a_listener_has_memcacheds_options(void **state)
     sockets_close(&sockets);
 }
 
-static void a_second_server_on_the_port_fails(void **state)
-{
+static void a_second_server_on_the_port_fails(void **state) {
     struct listen_config config = {.host = NULL, .backlog = BACKLOG, .ipv4 = true, .ipv6 = true};
     struct listen_sockets first;
     struct listen_sockets second;
@@ -70,8 +66,7 @@ static void a_second_server_on_the_port_fails(void **state)
     sockets_close(&second);
 }
 
-static void every_address_is_served_by_a_socket_a_family(void **state)
-{
+static void every_address_is_served_by_a_socket_a_family(void **state) {
     struct listen_config config = {.host = NULL, .backlog = BACKLOG, .ipv4 = true, .ipv6 = true};
     struct listen_sockets sockets;
 
@@ -92,8 +87,7 @@ static void every_address_is_served_by_a_socket_a_family(void **state)
     sockets_close(&sockets);
 }
 
-static void a_name_that_does_not_resolve_is_said(void **state)
-{
+static void a_name_that_does_not_resolve_is_said(void **state) {
     struct listen_config config = {.host = "256.1.1.1", .backlog = BACKLOG, .ipv4 = true};
     struct listen_sockets sockets;
 
@@ -104,23 +98,20 @@ static void a_name_that_does_not_resolve_is_said(void **state)
     assert_int_equal(listen_tcp(&config, &sockets), EADDRNOTAVAIL);
 }
 
-static void path_make(char *path, size_t bytes)
-{
+static void path_make(char *path, size_t bytes) {
     char folder[] = "/tmp/larder-listen-XXXXXX";
 
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, bytes, "%s/s", folder);
 }
 
-static void path_remove(char *path)
-{
+static void path_remove(char *path) {
     (void)unlink(path);
     *strrchr(path, '/') = '\0';
     (void)rmdir(path);
 }
 
-static void a_unix_socket_has_the_mode_asked_for(void **state)
-{
+static void a_unix_socket_has_the_mode_asked_for(void **state) {
     static const mode_t modes[] = {0700, 0777, 0640};
     struct listen_sockets sockets;
     struct stat status;
@@ -137,8 +128,7 @@ static void a_unix_socket_has_the_mode_asked_for(void **state)
     path_remove(path);
 }
 
-static void a_unix_socket_that_is_served_is_not_taken(void **state)
-{
+static void a_unix_socket_that_is_served_is_not_taken(void **state) {
     struct listen_sockets first;
     struct listen_sockets second;
     char path[64];
@@ -152,8 +142,7 @@ static void a_unix_socket_that_is_served_is_not_taken(void **state)
     path_remove(path);
 }
 
-static void a_file_that_is_no_socket_is_left_alone(void **state)
-{
+static void a_file_that_is_no_socket_is_left_alone(void **state) {
     struct listen_sockets sockets;
     struct stat status;
     char path[64];
@@ -175,8 +164,7 @@ static void a_file_that_is_no_socket_is_left_alone(void **state)
     assert_int_equal(listen_unix(longer, 0700, BACKLOG, &sockets), ENAMETOOLONG);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_listener_has_memcacheds_options),
         cmocka_unit_test(a_second_server_on_the_port_fails),

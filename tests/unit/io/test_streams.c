@@ -9,13 +9,11 @@
 
 enum { MIB = 1024 * 1024, PARTS = 200 };
 
-static void peer_write(struct end *end, const void *bytes, size_t count)
-{
+static void peer_write(struct end *end, const void *bytes, size_t count) {
     assert_int_equal(send(end->other_fd, bytes, count, MSG_NOSIGNAL), (ssize_t)count);
 }
 
-static void bytes_arrive_in_order(void **state)
-{
+static void bytes_arrive_in_order(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
     struct writer *writer = writer_start(end->other_fd, 3 * MIB);
@@ -28,8 +26,7 @@ static void bytes_arrive_in_order(void **state)
     end_free(harness, end);
 }
 
-static void bytes_that_came_before_the_start_arrive(void **state)
-{
+static void bytes_that_came_before_the_start_arrive(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open(harness);
 
@@ -44,8 +41,7 @@ static void bytes_that_came_before_the_start_arrive(void **state)
     end_free(harness, end);
 }
 
-static void the_end_of_a_stream_comes_once_and_after_its_bytes(void **state)
-{
+static void the_end_of_a_stream_comes_once_and_after_its_bytes(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
 
@@ -60,8 +56,7 @@ static void the_end_of_a_stream_comes_once_and_after_its_bytes(void **state)
     end_free(harness, end);
 }
 
-static void a_reset_by_the_peer_is_an_error(void **state)
-{
+static void a_reset_by_the_peer_is_an_error(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
     struct linger reset = {.l_onoff = 1};
@@ -77,8 +72,7 @@ static void a_reset_by_the_peer_is_an_error(void **state)
     end_free(harness, end);
 }
 
-static void sending_to_a_peer_that_is_gone_is_an_error(void **state)
-{
+static void sending_to_a_peer_that_is_gone_is_an_error(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open(harness);
     struct iovec part = {.iov_base = "reply", .iov_len = 5};
@@ -93,8 +87,7 @@ static void sending_to_a_peer_that_is_gone_is_an_error(void **state)
 }
 
 /* Parts of 1 to PARTS bytes and then one long one. */
-static void send_in_parts(struct harness *harness, struct end *end)
-{
+static void send_in_parts(struct harness *harness, struct end *end) {
     uint8_t *pattern = pattern_make(4 * MIB);
     struct iovec parts[PARTS + 1];
     struct reader *reader = reader_start(end->other_fd, 4 * MIB);
@@ -113,8 +106,7 @@ static void send_in_parts(struct harness *harness, struct end *end)
     free(pattern);
 }
 
-static void a_long_send_of_many_parts_is_finished(void **state)
-{
+static void a_long_send_of_many_parts_is_finished(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
 
@@ -122,8 +114,7 @@ static void a_long_send_of_many_parts_is_finished(void **state)
     end_free(harness, end);
 }
 
-static void short_sends_are_continued(void **state)
-{
+static void short_sends_are_continued(void **state) {
     struct harness *harness = harness_of(state);
     struct io_counters counters;
     struct end *end;
@@ -137,15 +128,13 @@ static void short_sends_are_continued(void **state)
 }
 
 /* Sends more than the socket holds to a peer that does not read. */
-static void send_stuck(struct harness *harness, struct end *end, struct iovec *part)
-{
+static void send_stuck(struct harness *harness, struct end *end, struct iovec *part) {
     io_send(end->conn, part, 1);
     pump_idle(harness);
     assert_int_equal(end->sent, 0);
 }
 
-static void a_stuck_send_is_recalled_and_says_how_far_it_came(void **state)
-{
+static void a_stuck_send_is_recalled_and_says_how_far_it_came(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
     size_t bytes = 16 * MIB;
@@ -172,8 +161,7 @@ static void a_stuck_send_is_recalled_and_says_how_far_it_came(void **state)
     end_free(harness, end);
 }
 
-static void recalling_a_send_that_is_done_changes_nothing(void **state)
-{
+static void recalling_a_send_that_is_done_changes_nothing(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open(harness);
     struct iovec part = {.iov_base = "done", .iov_len = 4};
@@ -188,8 +176,7 @@ static void recalling_a_send_that_is_done_changes_nothing(void **state)
     end_free(harness, end);
 }
 
-static void recalling_a_send_at_once_gives_one_answer(void **state)
-{
+static void recalling_a_send_at_once_gives_one_answer(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open(harness);
     struct iovec part = {.iov_base = "none or all", .iov_len = 11};
@@ -207,8 +194,7 @@ static void recalling_a_send_at_once_gives_one_answer(void **state)
     end_free(harness, end);
 }
 
-static void close_sends_the_end_with_a_receive_armed(void **state)
-{
+static void close_sends_the_end_with_a_receive_armed(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
     struct timeval limit = {.tv_sec = PUMP_SECONDS_MAX};
@@ -224,8 +210,7 @@ static void close_sends_the_end_with_a_receive_armed(void **state)
     end_free(harness, end);
 }
 
-static void close_awaits_what_is_in_flight_and_frees_its_memory(void **state)
-{
+static void close_awaits_what_is_in_flight_and_frees_its_memory(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
     size_t bytes = 16 * MIB;
@@ -250,8 +235,7 @@ static void close_awaits_what_is_in_flight_and_frees_its_memory(void **state)
     end_free(harness, end);
 }
 
-static void close_right_after_asking_is_answered_by_closed_alone(void **state)
-{
+static void close_right_after_asking_is_answered_by_closed_alone(void **state) {
     struct harness *harness = harness_of(state);
 
     for (unsigned round = 0; round < 300; round++) {
@@ -280,8 +264,7 @@ static void close_right_after_asking_is_answered_by_closed_alone(void **state)
     assert_int_equal(io_conns_open(harness->io), 0);
 }
 
-static void a_send_that_is_done_before_close_reaches_the_peer(void **state)
-{
+static void a_send_that_is_done_before_close_reaches_the_peer(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
     struct iovec part = {.iov_base = "bye", .iov_len = 3};
@@ -297,8 +280,7 @@ static void a_send_that_is_done_before_close_reaches_the_peer(void **state)
     end_free(harness, end);
 }
 
-static void more_connections_than_allowed_are_refused(void **state)
-{
+static void more_connections_than_allowed_are_refused(void **state) {
     struct harness *harness = harness_of(state);
     struct io_conn *conn;
     struct end *end;
@@ -314,8 +296,7 @@ static void more_connections_than_allowed_are_refused(void **state)
     end_free(harness, end);
 }
 
-static void destroying_closes_what_is_open(void **state)
-{
+static void destroying_closes_what_is_open(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open_tcp(harness);
     size_t bytes = 16 * MIB;
@@ -333,8 +314,7 @@ static void destroying_closes_what_is_open(void **state)
     end_free(harness, end);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_arrive_in_order),
         cmocka_unit_test(bytes_that_came_before_the_start_arrive),
