@@ -64,3 +64,4 @@ EXTRA_DIST += bench/comparison/cells.py
 EXTRA_DIST += bench/comparison/machine.py
 EXTRA_DIST += bench/comparison/servers.py
 EXTRA_DIST += bench/comparison/table.py
+EXTRA_DIST += bench/density

@@ -34,6 +34,10 @@ class Cell:
         room = memory_mib * 1024 * 1024 // (self.size + KEY_COST)
         return dataclasses.replace(self, keys=max(HOT_KEYS, min(KEYS, room)))
 
+    def memory_mib(self):
+        """Room for what the keys cost a server beyond the estimate: nothing shall be evicted."""
+        return max(64, int(self.keys * (self.size + 2 * KEY_COST) * 1.5 / 1048576))
+
     def load_options(self):
         options = ['-r', RATIOS[self.op], '-c', str(self.connections), '-P', str(self.pipeline),
                    '-m', str(self.keys_per_get)]

@@ -68,7 +68,7 @@ def describe(arguments):
     """An ordered dictionary of what the page's head says."""
     huge = read_first_line('/sys/kernel/mm/transparent_hugepage/enabled')
     governor = read_first_line('/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor')
-    command = ' '.join(map(shlex.quote, ['bench/compare'] + sys.argv[1:]))
+    command = ' '.join(map(shlex.quote, ['bench/' + os.path.basename(sys.argv[0])] + sys.argv[1:]))
     return {
         'Date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
         'Sources': revision() or 'not a git checkout',

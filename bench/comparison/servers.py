@@ -109,7 +109,7 @@ def free_port():
 class Server:
     """One running server."""
 
-    def __init__(self, spec, size, group, arguments):
+    def __init__(self, spec, size, memory_mib, arguments):
         self.name = spec.name
         self.is_null = spec.is_null
         self.cpus = cpu_set(arguments.server_cpus)
@@ -117,11 +117,9 @@ class Server:
         self.socket = None
         if '{socket}' in spec.command:
             self.socket = os.path.join(arguments.scratch, 'socket-%d' % self.port)
-        # room for what the keys cost a server beyond the estimate: nothing shall be evicted
-        need_mib = group.keys * (size + 200) * 1.5 / 1048576
         filled = spec.command
         for key, value in {'port': self.port, 'socket': self.socket, 'size': size,
-                           'memory': max(64, int(need_mib)),
+                           'memory': memory_mib,
                            'threads': arguments.threads}.items():
             filled = filled.replace('{%s}' % key, str(value))
         self.command = program_of(filled)
@@ -168,6 +166,26 @@ class Server:
                 return link.recv(100).decode('latin-1').strip()
         except OSError:
             return 'says no version'
+
+    def stats(self):
+        """The general statistics, as a dictionary of texts."""
+        found = {}
+        with self.connect() as link, link.makefile('rwb') as stream:
+            stream.write(b'stats\r\n')
+            stream.flush()
+            for line in stream:
+                words = line.decode('latin-1').split(None, 2)
+                if not words or words[0] != 'STAT':
+                    break
+                found[words[1]] = words[2].strip() if len(words) > 2 else ''
+        return found
+
+    def resident_bytes(self):
+        with open('/proc/%d/smaps_rollup' % self.process.pid, encoding='ascii') as file:
+            for line in file:
+                if line.startswith('Rss:'):
+                    return int(line.split()[1]) * 1024
+        return 0
 
     def cpu_seconds(self):
         total = 0
