@@ -13,7 +13,8 @@ AS_IF([test "$enable_uring" = yes],
   [LARDER_CPPFLAGS="$LARDER_CPPFLAGS -DLARDER_URING=0"])
 
 AS_CASE([,$enable_sanitize,],
-  [*,thread,*], [LARDER_CPPFLAGS="$LARDER_CPPFLAGS -DLARDER_TSAN=1"])
+  [*,thread,*], [LARDER_CPPFLAGS="$LARDER_CPPFLAGS -DLARDER_TSAN=1"],
+  [LARDER_CPPFLAGS="$LARDER_CPPFLAGS -DLARDER_TSAN=0"])
 AS_IF([test "$enable_sanitize" != no], [
   LARDER_CFLAGS="$LARDER_CFLAGS -fsanitize=$enable_sanitize -fno-omit-frame-pointer"
   LARDER_LDFLAGS="$LARDER_LDFLAGS -fsanitize=$enable_sanitize"
