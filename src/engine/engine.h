@@ -33,6 +33,9 @@ enum {
     ENGINE_WINDOW_MAX = 128,
     ENGINE_TURN_REQUESTS_MAX = 4096, /* then the session waits for the next turn */
     ENGINE_VALUE_BYTES_INLINE_MAX = 14 * 1024, /* larger values are uploaded as they come */
+    ENGINE_REPLY_BYTES_MAX = 256 * 1024,       /* default of reply_bytes_max */
+    ENGINE_CONNECTION_BYTES_MAX = 64 << 20,    /* default of connection_bytes_max */
+    ENGINE_LOG_BYTES_MAX = 1024,               /* of a line given to the log */
 };
 
 struct session;
@@ -53,9 +56,12 @@ struct engine_config {
     void *log_context;
 };
 
+/* A request in the window. `hash` is set for requests with a key. */
 struct engine_request {
     struct session *session;
-    struct store_key key;
+    uint64_t hash;
+    bool has_key;
+    bool from_buffer; /* it stands in the session's own buffer, else in the received bytes */
     struct request request;
 };
 
@@ -63,8 +69,11 @@ struct engine_core {
     const struct engine_config *config;
     struct store *store;
     struct store_core *store_core;
+    uint64_t reply_bytes_max;
+    uint64_t lend_bytes_min;
     uint32_t now; /* store seconds */
     unsigned pending;
+    bool executing;
     struct session *touched_head; /* sessions that were fed or written in this turn */
     struct session *touched_tail;
     struct session *ready_head; /* sessions with input left that nothing blocks */
@@ -85,9 +94,11 @@ void engine_turn_begin(struct engine_core *core, uint32_t now);
 /* Lets the sessions that stopped for fairness go on. Returns true while some wait again: do not
  * sleep. Call it once a turn. */
 bool engine_resume(struct engine_core *core);
-/* Executes what is pending and settles the sessions' input. After it the receive buffers of the
- * turn may be given back. */
+/* Executes what is pending and settles the sessions' input: what was not consumed is copied into
+ * their own buffers. After it the receive buffers of the turn may be given back. */
 void engine_flush(struct engine_core *core);
+/* Executes what is pending, no more. For sessions; the server calls engine_flush. */
+void engine_execute(struct engine_core *core);
 /* The next session that was touched in this turn, or NULL. Ask session_wants() what it wants. */
 struct session *engine_session_next(struct engine_core *core);
 /* Closes the turn; window and touched list must be empty. */

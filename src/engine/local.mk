@@ -1,10 +1,22 @@
 # engine: executes requests on the store; sees store, slab, proto and base
 noinst_LIBRARIES += libengine.a
 libengine_a_SOURCES =
+libengine_a_SOURCES += src/engine/admin.c
 libengine_a_SOURCES += src/engine/admin.h
+libengine_a_SOURCES += src/engine/buffers.c
 libengine_a_SOURCES += src/engine/buffers.h
 libengine_a_SOURCES += src/engine/counters.def
 libengine_a_SOURCES += src/engine/counters.h
+libengine_a_SOURCES += src/engine/engine.c
 libengine_a_SOURCES += src/engine/engine.h
+libengine_a_SOURCES += src/engine/execute.h
+libengine_a_SOURCES += src/engine/get.c
+libengine_a_SOURCES += src/engine/item.c
+libengine_a_SOURCES += src/engine/reply.c
 libengine_a_SOURCES += src/engine/reply.h
+libengine_a_SOURCES += src/engine/session.c
 libengine_a_SOURCES += src/engine/session.h
+libengine_a_SOURCES += src/engine/session_input.c
+libengine_a_SOURCES += src/engine/upload.c
+libengine_a_SOURCES += src/engine/upload.h
+libengine_a_SOURCES += src/engine/write.c

@@ -40,7 +40,7 @@ struct reply {
     struct reply_part *head; /* oldest unsent */
     struct reply_part *tail;
     struct buffers *buffers;
-    uint64_t unsent_bytes;   /* all parts', lent values included, parked slots' content too */
+    uint64_t unsent_bytes;   /* lent values included, what parked slots hold not */
     uint16_t slots;          /* parked and not yet sent */
     bool broken;             /* something could not be written: the connection must be dropped */
 };
@@ -77,8 +77,8 @@ bool reply_lend(struct reply *reply, struct store_core *core, const struct store
 
 /* Fills up to `count` iovecs with what can be sent now, in order; returns how many. 0: nothing, or
  * the front is a parked slot. Does not change the reply: asked again it says the same and more. */
-unsigned reply_iovecs(struct reply *reply, const struct store *store, struct iovec *iovecs,
-                      unsigned count);
+unsigned reply_iovecs(const struct reply *reply, const struct store *store,
+                      struct iovec *iovecs, unsigned count);
 /* The first `bytes` bytes of what reply_iovecs gave are sent: gives their blocks and leases
  * back. */
 void reply_sent(struct reply *reply, struct store_core *core, uint64_t bytes);

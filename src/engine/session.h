@@ -23,18 +23,20 @@
 enum {
     /* a line of keys and what else was in flight when reading was paused */
     SESSION_INPUT_BYTES_MAX = PARSER_LINE_BYTES_MAX + (4 << 20),
+    SESSION_INPUT_BYTES_PAUSE = 64 * 1024, /* waiting input above this: the client shall pause */
     SESSION_DIRECT_SPANS_MAX = 32, /* iovecs session_wants_direct may fill */
     SESSION_DIRECT_BYTES_MIN = 32 * 1024,
     SESSION_DIRECT_BYTES_MAX = 256 * 1024, /* one direct receive */
 };
 
 struct engine_core;
+struct engine_request;
 struct session_upload;
 
 enum session_want {
-    SESSION_WANTS_SEND = 1,   /* reply_iovecs has something */
-    SESSION_WANTS_CLOSE = 2,  /* close when the output is sent (graceful: all of it) */
-    SESSION_WANTS_ABORT = 4,  /* close now, output is lost (memory, protocol) */
+    SESSION_WANTS_SEND = 1,   /* session_output has something */
+    SESSION_WANTS_CLOSE = 2,  /* close once reply_is_empty(&session->reply); no more input */
+    SESSION_WANTS_ABORT = 4,  /* close now, the output is lost; comes alone */
     SESSION_WANTS_PAUSE = 8,  /* stop receiving until it is gone; what still comes may be fed */
     SESSION_WANTS_DIRECT = 16 /* a direct receive would pay: see session_direct_space */
 };
@@ -44,7 +46,7 @@ enum session_close_reason {
     SESSION_CLOSE_NORMAL,   /* quit */
     SESSION_CLOSE_ERROR,    /* what is no protocol: endless line, HTTP */
     SESSION_CLOSE_SHUTDOWN, /* the shutdown command */
-    SESSION_CLOSE_MEMORY,   /* no room for input or reply */
+    SESSION_CLOSE_MEMORY,   /* no room for a reply */
 };
 
 struct session {
@@ -60,6 +62,7 @@ struct session {
     const uint8_t *data; /* this turn's input; data_used of data_bytes are parsed */
     size_t data_bytes;
     size_t data_used;
+    size_t data_joined; /* of these, so many were copied to the end of the buffer first */
     struct session_upload *upload; /* a large value on its way; NULL when none */
 
     struct session *touched_next;
@@ -67,12 +70,12 @@ struct session {
     uint32_t turn_requests; /* parsed in this turn */
     uint32_t pending;       /* in the window */
     uint8_t close_reason;   /* enum session_close_reason */
-    bool touched : 1;
-    bool ready : 1;   /* in the core's ready list */
-    bool stalled : 1; /* output at its bound: input waits */
-    bool rewound : 1; /* the window's later requests of this session are void */
-    bool aborted : 1;
-    bool no_close_wait : 1;
+    bool touched;     /* in the core's touched list */
+    bool ready;       /* in the core's ready list */
+    bool stalled;     /* output at its bound: input waits */
+    bool rewound;     /* the window's later requests of this session are void */
+    bool aborted;     /* what is left of the output is not worth sending */
+    bool input_ended; /* the client sends no more */
 };
 
 /* `context` is the server's. `parser_protocol` from the core's config. */
@@ -85,6 +88,10 @@ void session_fini(struct session *session);
  * full. Legal at any time, also when the session wants no input (then it is kept, or dropped after
  * close). */
 void session_feed(struct session *session, const uint8_t *data, size_t bytes);
+
+/* The client has ended its side of the stream: once all its commands are answered, the session
+ * wants to be closed. What is left of a command is forgotten. */
+void session_end_input(struct session *session);
 
 /* The server sent `bytes` of what reply_iovecs gave. Goes on with input that waited for room. */
 void session_sent(struct session *session, uint64_t bytes);
@@ -112,5 +119,17 @@ bool session_is_idle(const struct session *session);
 
 /* Ends the session from the command it executes (quit, shutdown): replies so far are sent. */
 void session_close(struct session *session, enum session_close_reason reason);
+
+/* -- for the engine's own files ---------------------------------------------------------------- */
+
+/* Puts the session on the core's touched list. */
+void session_touch(struct session *session);
+/* Takes back the window's `entry`, and with it all later requests of the session: its output is at
+ * its bound. */
+void session_stall(struct session *session, const struct engine_request *entry);
+/* Copies what is left of the turn's input into the session's own buffer. */
+void session_settle(struct session *session);
+/* Parses until the input is used up or something stops it. */
+void session_run(struct session *session);
 
 #endif

@@ -38,7 +38,7 @@ struct parser {
     int32_t exptime;  /* inside a key list of gat, gats */
     uint32_t value_bytes_inline_max;
     uint32_t line_bytes_left; /* inside a key list: to the end of its line, the end included */
-    uint32_t scanned_bytes;   /* of an unfinished line: known to hold no \n */
+    uint32_t scanned_bytes;   /* > 0: the line is unfinished, so many bytes hold no \n */
     uint64_t need_bytes;      /* after PARSE_MORE: no progress before the input has this many */
     uint64_t swallow_bytes;   /* still to be dropped */
 };

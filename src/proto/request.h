@@ -30,6 +30,9 @@ enum verb {
     VERB_COUNT
 };
 
+/* Whether request->key is set. */
+#define REQUEST_VERB_HAS_KEY(verb) ((verb) <= VERB_GATS)
+
 enum outcome {
 #define OUTCOME(NAME, text) OUTCOME_##NAME,
 #include "src/proto/outcomes.def"
@@ -48,7 +51,8 @@ struct request {
     bool noreply;     /* answer nothing */
 
     bool last;          /* KEYS shapes: the line's last key, END goes with its reply */
-    bool value_follows; /* STORAGE: value is not in the input; value_bytes + 2 bytes come next */
+    bool value_follows; /* STORAGE: value is not in the input; value_bytes + 2 bytes come next
+                         * (false with all others) */
     bool value_bad_end; /* STORAGE, value whole: it does not end in \r\n */
 
     /* Where this request stands in the input, so that it can be taken back (parser_rewind). */

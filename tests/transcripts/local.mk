@@ -17,3 +17,9 @@ EXTRA_DIST += tests/transcripts/sizes.txt
 EXTRA_DIST += tests/transcripts/stats.txt
 EXTRA_DIST += tests/transcripts/storage.txt
 EXTRA_DIST += tests/transcripts/touch-delete.txt
+
+# in process, over a dictionary in place of the store
+TRANSCRIPT_TESTS += tests/transcripts/run_inprocess
+tests_transcripts_run_inprocess_SOURCES = tests/transcripts/run_inprocess.c \
+	tests/transcripts/transcript.c tests/transcripts/transcript.h $(ENGINE_WIRE) $(FAKE_STORE)
+tests_transcripts_run_inprocess_LDADD = libengine.a libproto.a $(BASE_LIBS)

@@ -2,3 +2,7 @@
 #     UNIT_TESTS += tests/unit/engine/test_NAME
 #     tests_unit_engine_test_NAME_LDADD = $(UNIT_ENGINE)
 UNIT_ENGINE = $(ENGINE_LIBS) $(CMOCKA_LIBS)
+# the engine over a dictionary in place of the store
+UNIT_ENGINE_FAKE = libengine.a libproto.a $(BASE_LIBS) $(CMOCKA_LIBS)
+FAKE_STORE = tests/unit/engine/fake_store.c tests/unit/engine/fake_store.h
+ENGINE_WIRE = tests/unit/engine/wire.c tests/unit/engine/wire.h

@@ -1,0 +1,158 @@
+/* larder: get, gets, gat, gats */
+#include "src/engine/execute.h"
+#include "src/proto/response.h"
+
+/* Where one value goes: head line, value and tail in one run of the reply, or lent. */
+struct get_sink {
+    struct store_sink sink; /* first: the store hands it back */
+    struct engine_core *core;
+    struct reply *reply;
+    const struct request *request;
+    uint8_t *run;      /* the reserved bytes; NULL: nothing placed */
+    size_t head_bytes; /* of them written before the value */
+    bool no_room;
+};
+
+static size_t get_write_head(uint8_t *to, const struct request *request,
+                             const struct store_head *head) {
+    struct response_value value = {.value_bytes = head->value_bytes,
+                                   .cas = head->token,
+                                   .client_flags = head->client_flags};
+
+    return response_write_head(to, request, &value);
+}
+
+static uint8_t *get_place(struct store_sink *sink, const struct store_head *head) {
+    struct get_sink *get = (struct get_sink *)sink;
+
+    get->run = NULL;
+    if (sink->may_lend && head->value_bytes >= get->core->lend_bytes_min) {
+        return NULL;
+    }
+    get->run = reply_reserve(get->reply, RESPONSE_HEAD_BYTES_MAX + (size_t)head->value_bytes +
+                                             RESPONSE_TAIL_BYTES_MAX);
+    if (!get->run) {
+        get->no_room = true;
+        return NULL;
+    }
+    get->no_room = false;
+    get->head_bytes = get_write_head(get->run, get->request, head);
+    return get->run + get->head_bytes;
+}
+
+/* No room for the value: memcached's words, and then the end, because values that are on their way
+ * can't be taken back. */
+static void get_give_up(struct engine_core *core, struct session *session,
+                        const struct request *request) {
+    counter_add(&core->counters.response_oom, 1);
+    execute_answer(core, session, request, OUTCOME_NO_MEMORY_GET);
+    session_close(session, SESSION_CLOSE_MEMORY);
+}
+
+static void get_lent(struct engine_core *core, struct session *session,
+                     const struct request *request, const struct store_head *head,
+                     const struct store_lease *lease) {
+    struct reply *reply = &session->reply;
+    uint8_t *to = reply_reserve(reply, RESPONSE_HEAD_BYTES_MAX);
+
+    if (to) {
+        reply_commit(reply, get_write_head(to, request, head));
+    }
+    if (!reply_lend(reply, core->store_core, lease) || !to) {
+        reply->broken = true;
+        return;
+    }
+    to = reply_reserve(reply, RESPONSE_TAIL_BYTES_MAX);
+    if (!to) {
+        reply->broken = true;
+        return;
+    }
+    reply_commit(reply, response_write_tail(to, request));
+    counter_add(&core->counters.values_lent, 1);
+}
+
+static void get_count(struct engine_core *core, const struct request *request,
+                      enum store_read read) {
+    struct counters *counters = &core->counters;
+    bool touching = request->verb == VERB_GAT || request->verb == VERB_GATS;
+    bool hit = read == STORE_HIT || read == STORE_LENT;
+
+    if (touching) {
+        counter_add(&counters->cmd_touch, 1);
+        counter_add(hit ? &counters->touch_hits : &counters->touch_misses, 1);
+    } else {
+        counter_add(&counters->cmd_get, 1);
+        counter_add(hit ? &counters->get_hits : &counters->get_misses, 1);
+    }
+    if (read == STORE_EXPIRED) {
+        counter_add(&counters->get_expired, 1);
+    } else if (read == STORE_FLUSHED) {
+        counter_add(&counters->get_flushed, 1);
+    }
+}
+
+static void get_miss(struct session *session, const struct request *request) {
+    uint8_t *to;
+
+    if (!request->last) {
+        return;
+    }
+    to = reply_reserve(&session->reply, RESPONSE_LINE_BYTES_MAX);
+    if (!to) {
+        session->reply.broken = true;
+        return;
+    }
+    reply_commit(&session->reply, response_write_miss(to, request));
+}
+
+static void get_log(struct engine_core *core, struct session *session,
+                    const struct request *request, bool hit) {
+    uint8_t text[sizeof "sending key " + REQUEST_KEY_BYTES_MAX];
+    size_t bytes = sizeof "sending key " - 1;
+
+    if (hit) {
+        memcpy(text, "sending key ", bytes);
+        memcpy(text + bytes, request->key.data, request->key.len);
+        execute_log_reply(core, session, span_of(text, bytes + request->key.len));
+    }
+    if (request->last) {
+        execute_log_reply(core, session, outcome_text(OUTCOME_END));
+    }
+}
+
+void get_execute(struct engine_core *core, struct engine_request *entry) {
+    const struct request *request = &entry->request;
+    struct session *session = entry->session;
+    struct get_sink sink = {.sink = {.place = get_place},
+                            .core = core,
+                            .reply = &session->reply,
+                            .request = request};
+    struct store_key key = execute_key(entry);
+    struct store_head head;
+    struct store_lease lease;
+    enum store_read read;
+
+    if (request->verb == VERB_GAT || request->verb == VERB_GATS) {
+        read = store_get_and_touch(core->store_core, &key, engine_expiry(core, request->exptime),
+                                   &sink.sink, &head, &lease);
+    } else {
+        read = store_get(core->store_core, &key, STORE_GET_TOUCHING, &sink.sink, &head, &lease);
+    }
+    get_count(core, request, read);
+    if (__builtin_expect(core->config->log != NULL, 0)) {
+        get_log(core, session, request, read == STORE_HIT || read == STORE_LENT);
+    }
+    if (read == STORE_HIT && sink.run) {
+        size_t bytes = sink.head_bytes + (size_t)head.value_bytes;
+
+        bytes += response_write_tail(sink.run + bytes, request);
+        reply_commit(&session->reply, bytes);
+        counter_add(&core->counters.values_copied, 1);
+    } else if (read == STORE_HIT) {
+        get_give_up(core, session, request);
+    } else if (read == STORE_LENT) {
+        get_lent(core, session, request, &head, &lease);
+    } else {
+        get_miss(session, request);
+    }
+}

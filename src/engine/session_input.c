@@ -1,0 +1,336 @@
+/* larder: from received bytes to the window
+ *
+ * A session's input is its own buffer (what an earlier turn left over), then this turn's data. Only
+ * as much data is joined to the buffer as completes what stands there; the rest is parsed in place:
+ *
+ *     buffer [ start ......... end ]   data [ joined | used ......... bytes ]
+ *              left over + joined             ^ parsed in place from here
+ *
+ * Requests in the window point into both, so the buffer neither moves nor grows while any are
+ * pending, and each knows where it stands, so that it can be taken back when the output is full. */
+#include "src/engine/engine.h"
+#include "src/engine/execute.h"
+#include "src/engine/session.h"
+#include "src/engine/upload.h"
+
+static void session_abort(struct session *session) {
+    session->aborted = true;
+    session->close_reason = session->close_reason == SESSION_OPEN ? SESSION_CLOSE_ERROR
+                                                                  : session->close_reason;
+    session_touch(session);
+}
+
+static bool session_may_parse(const struct session *session) {
+    return !session->stalled && session->close_reason == SESSION_OPEN;
+}
+
+/* -- the buffer -------------------------------------------------------------------------------- */
+
+static void session_buffer_drop(struct session *session) {
+    if (session->buffer) {
+        buffers_give(&session->core->buffers, session->buffer, session->buffer_bytes);
+    }
+    session->buffer = NULL;
+    session->buffer_bytes = 0;
+    session->buffer_start = 0;
+    session->buffer_end = 0;
+}
+
+/* A larger buffer with the same content at its front. Nothing may be pending. */
+static bool session_buffer_grow(struct session *session, size_t bytes_min) {
+    struct buffers *buffers = &session->core->buffers;
+    size_t used = session->buffer_end - session->buffer_start;
+    size_t bytes = BUFFERS_BLOCK_BYTES;
+
+    while (bytes_min > BUFFERS_BLOCK_BYTES && bytes < bytes_min) {
+        bytes *= 2;
+    }
+    if (bytes_min <= BUFFERS_BLOCK_BYTES) {
+        bytes = bytes_min;
+    }
+    uint8_t *memory =
+        bytes_min <= SESSION_INPUT_BYTES_MAX ? buffers_take(buffers, bytes, &bytes) : NULL;
+
+    if (!memory) {
+        session_abort(session);
+        return false;
+    }
+    if (used > 0) {
+        memcpy(memory, session->buffer + session->buffer_start, used);
+    }
+    session_buffer_drop(session);
+    session->buffer = memory;
+    session->buffer_bytes = (uint32_t)bytes;
+    session->buffer_end = (uint32_t)used;
+    return true;
+}
+
+/* Room for `more` bytes behind the buffer's end, and soon for `soon` bytes in all. False: the
+ * session stops here. */
+static bool session_buffer_room(struct session *session, size_t more, uint64_t soon) {
+    size_t used = session->buffer_end - session->buffer_start;
+
+    if (session->buffer_bytes - session->buffer_end >= more) {
+        return true;
+    }
+    if (session->pending > 0) {
+        engine_execute(session->core);
+        if (!session_may_parse(session)) {
+            return false;
+        }
+    }
+    if (session->buffer_bytes - used >= more) {
+        memmove(session->buffer, session->buffer + session->buffer_start, used);
+        session->buffer_start = 0;
+        session->buffer_end = (uint32_t)used;
+        return true;
+    }
+    return session_buffer_grow(session, soon > used + more ? (size_t)soon : used + more);
+}
+
+static void session_buffer_append(struct session *session, size_t bytes) {
+    memcpy(session->buffer + session->buffer_end, session->data + session->data_used, bytes);
+    session->buffer_end += (uint32_t)bytes;
+    session->data_used += bytes;
+}
+
+/* Appends to the buffer what its unfinished request lacks, as far as it is there. False: nothing
+ * is. */
+static bool session_join(struct session *session) {
+    const struct parser *parser = &session->parser;
+    size_t left = session->data_bytes - session->data_used;
+    size_t take = left;
+
+    if (left == 0) {
+        return false;
+    }
+    const uint8_t *rest = session->data + session->data_used;
+
+    if (parser->scanned_bytes > 0) {
+        const uint8_t *feed = memchr(rest, '\n', left);
+
+        take = feed ? (size_t)(feed - rest) + 1 : left;
+    } else {
+        uint64_t lacking = parser->need_bytes - (session->buffer_end - session->buffer_start);
+
+        take = lacking < left ? (size_t)lacking : left;
+    }
+    uint64_t soon = parser->scanned_bytes > 0 ? 0 : parser->need_bytes;
+
+    if (!session_buffer_room(session, take, soon)) {
+        return false;
+    }
+    session_buffer_append(session, take);
+    session->data_joined = session->data_used;
+    return true;
+}
+
+void session_settle(struct session *session) {
+    size_t left = session->data_bytes - session->data_used;
+
+    ASSERT(session->pending == 0);
+    if (session->close_reason != SESSION_OPEN) {
+        session_buffer_drop(session);
+        left = 0;
+    }
+    if (session->buffer_start == session->buffer_end && left == 0 && session->buffer) {
+        session_buffer_drop(session);
+    }
+    if (left > 0) {
+        uint64_t soon = session->parser.scanned_bytes > 0 ? 0 : session->parser.need_bytes;
+
+        soon = soon <= BUFFERS_BLOCK_BYTES * 2 ? soon : 0;
+        if (session_buffer_room(session, left, soon)) {
+            session_buffer_append(session, left);
+        }
+    }
+    session->data = NULL;
+    session->data_bytes = 0;
+    session->data_used = 0;
+    session->data_joined = 0;
+}
+
+void session_stall(struct session *session, const struct engine_request *entry) {
+    session->stalled = true;
+    session->rewound = true;
+    if (entry->from_buffer) {
+        session->buffer_start = entry->request.input_offset;
+        session->data_used = session->data_joined;
+    } else {
+        session->data_used = entry->request.input_offset;
+    }
+    parser_rewind(&session->parser, &entry->request);
+}
+
+/* -- parsing ----------------------------------------------------------------------------------- */
+
+/* A large value comes: what was before it is executed first. */
+static void session_announce(struct session *session, struct engine_request *entry) {
+    struct engine_core *core = session->core;
+    struct engine_request announced = *entry;
+
+    engine_execute(core);
+    if (!session_may_parse(session)) {
+        return;
+    }
+    if (session->reply.unsent_bytes >= core->reply_bytes_max ||
+        session->reply.slots >= REPLY_SLOTS_MAX) {
+        session_stall(session, &announced);
+        session->rewound = false;
+        return;
+    }
+    counter_add(&core->counters.requests, 1);
+    announced.hash = store_hash(core->store, announced.request.key.data, announced.request.key.len);
+    upload_begin(session, &announced);
+}
+
+static void session_hang_up(struct session *session) {
+    engine_execute(session->core);
+    if (session_may_parse(session)) {
+        session_close(session, SESSION_CLOSE_ERROR);
+    }
+}
+
+static inline void session_enqueue(struct session *session, struct engine_request *entry) {
+    struct engine_core *core = session->core;
+    const struct request *request = &entry->request;
+
+    entry->has_key = REQUEST_VERB_HAS_KEY(request->verb);
+    if (entry->has_key) {
+        entry->hash = store_hash(core->store, request->key.data, request->key.len);
+        store_prefetch_bucket(core->store_core, entry->hash, request->verb != VERB_GET);
+    }
+    session->pending++;
+    session->turn_requests++;
+    core->pending++;
+    if (core->pending == ENGINE_WINDOW_MAX) {
+        engine_execute(core);
+    }
+}
+
+static inline struct span session_input(const struct session *session, bool from_buffer) {
+    return from_buffer ? span_of(session->buffer + session->buffer_start,
+                                 session->buffer_end - session->buffer_start)
+                       : span_of(session->data + session->data_used,
+                                 session->data_bytes - session->data_used);
+}
+
+/* Parses one source until it lacks something, is used up, or the session has to stop. False:
+ * nothing more can be done without more of this source. */
+static bool session_parse(struct session *session, bool from_buffer) {
+    struct engine_core *core = session->core;
+    struct span input = session_input(session, from_buffer);
+
+    while (input.len > 0 && session_may_parse(session) &&
+           session->turn_requests < ENGINE_TURN_REQUESTS_MAX) {
+        struct engine_request *entry = &core->window[core->pending];
+        size_t consumed;
+        enum parse_result result =
+            parser_next(&session->parser, input, &consumed, &entry->request);
+        size_t offset = from_buffer ? session->buffer_start : session->data_used;
+
+        if (from_buffer) {
+            session->buffer_start += (uint32_t)consumed;
+        } else {
+            session->data_used += consumed;
+        }
+        if (result == PARSE_MORE) {
+            return from_buffer;
+        }
+        if (result == PARSE_CLOSE) {
+            session_hang_up(session);
+            return false;
+        }
+        entry->session = session;
+        entry->from_buffer = from_buffer;
+        entry->request.input_offset = (uint32_t)offset;
+        if (__builtin_expect(core->config->log != NULL, 0) &&
+            entry->request.line_bytes_left == 0) {
+            execute_log_line(core, session, input);
+        }
+        if (__builtin_expect(entry->request.value_follows, 0)) {
+            session_announce(session, entry);
+            return true;
+        }
+        session_enqueue(session, entry);
+        input = session_input(session, from_buffer);
+    }
+    return true;
+}
+
+/* Gives the upload what there is. False: nothing. */
+static bool session_feed_upload(struct session *session) {
+    bool from_buffer = session->buffer_start != session->buffer_end;
+
+    if (!from_buffer && session->data_used == session->data_bytes) {
+        return false;
+    }
+    struct span input = session_input(session, from_buffer);
+    size_t taken = upload_feed(session, input.data, input.len);
+
+    if (from_buffer) {
+        session->buffer_start += (uint32_t)taken;
+    } else {
+        session->data_used += taken;
+    }
+    return true;
+}
+
+static bool session_step(struct session *session) {
+    size_t buffered = session->buffer_end - session->buffer_start;
+
+    if (session->upload) {
+        return session_feed_upload(session);
+    }
+    if (buffered == 0) {
+        return session->data_used < session->data_bytes && session_parse(session, false);
+    }
+    if (buffered < session->parser.need_bytes && !session_join(session)) {
+        return false;
+    }
+    return session_parse(session, true);
+}
+
+static void session_make_ready(struct session *session) {
+    struct engine_core *core = session->core;
+
+    if (session->ready) {
+        return;
+    }
+    session->ready = true;
+    session->ready_next = NULL;
+    if (core->ready_tail) {
+        core->ready_tail->ready_next = session;
+    } else {
+        core->ready_head = session;
+    }
+    core->ready_tail = session;
+}
+
+void session_run(struct session *session) {
+    while (session_may_parse(session)) {
+        if (session->turn_requests >= ENGINE_TURN_REQUESTS_MAX) {
+            session_make_ready(session);
+            return;
+        }
+        if (!session_step(session)) {
+            return;
+        }
+    }
+}
+
+void session_feed(struct session *session, const uint8_t *data, size_t bytes) {
+    ASSERT(bytes <= UINT32_MAX);
+    if (session->data) {
+        engine_flush(session->core);
+    }
+    session_touch(session);
+    if (session->close_reason != SESSION_OPEN) {
+        return;
+    }
+    session->data = data;
+    session->data_bytes = bytes;
+    session->data_used = 0;
+    session->data_joined = 0;
+    session_run(session);
+}

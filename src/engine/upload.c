@@ -1,0 +1,160 @@
+/* larder: a large value on its way in */
+#include "src/engine/upload.h"
+
+#include "src/engine/execute.h"
+
+static void upload_free(struct session *session) {
+    struct session_upload *upload = session->upload;
+
+    session->upload = NULL;
+    buffers_give(&session->core->buffers, upload, upload->memory_bytes);
+}
+
+static enum store_outcome upload_open(struct session *session, struct session_upload *upload,
+                                      const struct engine_request *entry) {
+    struct engine_core *core = session->core;
+    struct store_write write;
+
+    write_prepare(core, &entry->request, execute_key(entry), &write);
+    enum store_outcome outcome = store_upload_begin(core->store_core, &upload->store, &write,
+                                                    entry->request.value_bytes);
+
+    if (outcome == STORE_OK) {
+        upload->request = entry->request;
+        upload->request.key = span_of(upload->store.key_copy, entry->request.key.len);
+        upload->received_bytes = 0;
+        upload->direct_bytes = 0;
+        upload->direct = false;
+        upload->tail_bytes = 0;
+        session->upload = upload;
+        counter_add(&core->counters.uploads, 1);
+    }
+    return outcome;
+}
+
+void upload_begin(struct session *session, const struct engine_request *entry) {
+    struct engine_core *core = session->core;
+    enum store_outcome outcome = STORE_NO_MEMORY;
+    size_t memory_bytes;
+    struct session_upload *upload =
+        buffers_take(&core->buffers, sizeof(struct session_upload), &memory_bytes);
+
+    if (upload) {
+        upload->memory_bytes = memory_bytes;
+        outcome = upload_open(session, upload, entry);
+    }
+    if (outcome == STORE_OK) {
+        return;
+    }
+    if (upload) {
+        buffers_give(&core->buffers, upload, memory_bytes);
+    }
+    parser_swallow(&session->parser, entry->request.value_bytes + 2, write_refuse(core, outcome),
+                   entry->request.noreply);
+}
+
+/* All bytes are there. */
+static void upload_finish(struct session *session) {
+    struct engine_core *core = session->core;
+    struct session_upload *upload = session->upload;
+    struct request *request = &upload->request;
+    enum store_outcome outcome = upload->store.failed;
+    bool well_ended = memcmp(upload->tail, "\r\n", 2) == 0;
+
+    if (outcome == STORE_OK && well_ended) {
+        outcome = store_upload_commit(core->store_core, &upload->store, NULL);
+    } else {
+        store_upload_abandon(core->store_core, &upload->store);
+    }
+    if (outcome == STORE_NO_MEMORY) {
+        counter_add(&core->counters.store_no_memory, 1);
+        execute_answer(core, session, request, OUTCOME_NO_MEMORY_READ);
+    } else if (!well_ended) {
+        counter_add(&core->counters.cmd_set, 1);
+        execute_answer(core, session, request, OUTCOME_BAD_DATA_CHUNK);
+    } else {
+        write_finish(core, session, request, outcome);
+    }
+    upload_free(session);
+}
+
+static void upload_take_tail(struct session_upload *upload, const uint8_t *data, size_t bytes) {
+    memcpy(upload->tail + upload->tail_bytes, data, bytes);
+    upload->tail_bytes = (uint8_t)(upload->tail_bytes + bytes);
+}
+
+size_t upload_feed(struct session *session, const uint8_t *data, size_t bytes) {
+    struct session_upload *upload = session->upload;
+    uint64_t value_left = upload->request.value_bytes - upload->received_bytes;
+    size_t value_bytes = bytes < value_left ? bytes : (size_t)value_left;
+
+    ASSERT(!upload->direct);
+    if (value_bytes > 0) {
+        store_upload_append(session->core->store_core, &upload->store, data, value_bytes);
+        upload->received_bytes += value_bytes;
+    }
+    size_t tail_left = sizeof upload->tail - upload->tail_bytes;
+    size_t tail_bytes = bytes - value_bytes < tail_left ? bytes - value_bytes : tail_left;
+
+    upload_take_tail(upload, data + value_bytes, tail_bytes);
+    if (upload->tail_bytes == sizeof upload->tail) {
+        upload_finish(session);
+    }
+    return value_bytes + tail_bytes;
+}
+
+void upload_abandon(struct session *session) {
+    if (session->upload) {
+        store_upload_abandon(session->core->store_core, &session->upload->store);
+        upload_free(session);
+    }
+}
+
+bool upload_wants_direct(const struct session *session) {
+    const struct session_upload *upload = session->upload;
+
+    return upload && !upload->direct && upload->store.failed == STORE_OK &&
+           upload->request.value_bytes - upload->received_bytes >= SESSION_DIRECT_BYTES_MIN;
+}
+
+unsigned session_direct_space(struct session *session, struct iovec *iovecs, unsigned count) {
+    struct session_upload *upload = session->upload;
+
+    ASSERT(count >= 2 && !session->data);
+    if (!upload_wants_direct(session) || session->close_reason != SESSION_OPEN ||
+        session->aborted || session->buffer_start != session->buffer_end) {
+        return 0;
+    }
+    uint64_t left = upload->request.value_bytes - upload->received_bytes;
+    size_t bytes_max = left < SESSION_DIRECT_BYTES_MAX ? (size_t)left : SESSION_DIRECT_BYTES_MAX;
+
+    count = count < SESSION_DIRECT_SPANS_MAX ? count : SESSION_DIRECT_SPANS_MAX;
+    unsigned used = store_upload_space(session->core->store_core, &upload->store, iovecs,
+                                       count - 1, bytes_max);
+
+    upload->direct_bytes = 0;
+    for (unsigned i = 0; i < used; i++) {
+        upload->direct_bytes += iovecs[i].iov_len;
+    }
+    upload->direct = used > 0;
+    if (used > 0 && upload->direct_bytes == left) {
+        iovecs[used++] = (struct iovec){.iov_base = upload->tail, .iov_len = sizeof upload->tail};
+    }
+    return used;
+}
+
+void session_received_direct(struct session *session, size_t bytes) {
+    struct session_upload *upload = session->upload;
+
+    ASSERT(upload && upload->direct && bytes <= upload->direct_bytes + sizeof upload->tail);
+    size_t value_bytes = bytes < upload->direct_bytes ? bytes : upload->direct_bytes;
+
+    store_upload_advance(session->core->store_core, &upload->store, value_bytes);
+    upload->direct = false;
+    upload->received_bytes += value_bytes;
+    upload->tail_bytes = (uint8_t)(bytes - value_bytes);
+    session_touch(session);
+    if (upload->tail_bytes == sizeof upload->tail) {
+        upload_finish(session);
+    }
+}

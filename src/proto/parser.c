@@ -1,0 +1,536 @@
+/* larder: bytes to requests */
+#include "src/proto/parser.h"
+
+#include "src/base/assert.h"
+#include "src/base/number.h"
+#include "src/proto/commands.h"
+#include "src/proto/scan.h"
+
+enum parser_state {
+    STATE_FIRST,   /* no byte seen yet: picks the protocol */
+    STATE_LINE,    /* between two commands, or inside the line of one */
+    STATE_KEYS,    /* inside a validated line of keys */
+    STATE_SWALLOW, /* dropping the value of a refused command */
+    STATE_CLOSED,
+};
+
+enum {
+    BINARY_MAGIC = 0x80,
+    LINE_BYTES_MIN = 4, /* shorter ones, end included, are no command */
+    LEADING_SPACES_MAX = 100,
+};
+
+/* A line that is whole in the input. */
+struct line {
+    struct span input;   /* begins with it */
+    const uint8_t *text; /* behind leading spaces */
+    const uint8_t *end;  /* of the text, before \r\n or \n */
+    const uint8_t *next; /* behind the line feed */
+};
+
+static size_t line_bytes(const struct line *line) {
+    return (size_t)(line->next - line->input.data);
+}
+
+void parser_init(struct parser *parser, enum parser_protocol protocol,
+                 uint32_t value_bytes_inline_max) {
+    ASSERT(value_bytes_inline_max > 0);
+    *parser = (struct parser){
+        .protocol = (uint8_t)protocol,
+        .state = protocol == PARSER_ASCII_ONLY ? STATE_LINE : STATE_FIRST,
+        .value_bytes_inline_max = value_bytes_inline_max,
+        .need_bytes = 1,
+    };
+}
+
+bool parser_is_idle(const struct parser *parser) {
+    return parser->state == STATE_LINE || parser->state == STATE_FIRST;
+}
+
+unsigned request_tokens(struct span text, struct span *tokens, unsigned tokens_max) {
+    const uint8_t *at = text.data;
+    const uint8_t *end = text.data + text.len;
+    unsigned count = 0;
+
+    while (count < tokens_max) {
+        while (at < end && *at == ' ') {
+            at++;
+        }
+        if (at == end) {
+            break;
+        }
+        const uint8_t *stop = memchr(at, ' ', (size_t)(end - at));
+
+        stop = stop ? stop : end;
+        tokens[count++] = span_of(at, (size_t)(stop - at));
+        at = stop;
+    }
+    return count;
+}
+
+static enum parse_result parser_close(struct parser *parser) {
+    parser->state = STATE_CLOSED;
+    return PARSE_CLOSE;
+}
+
+static enum parse_result parser_need(struct parser *parser, uint64_t bytes) {
+    parser->need_bytes = bytes;
+    return PARSE_MORE;
+}
+
+static enum parse_result request_fail(struct request *request, enum outcome outcome,
+                                      bool noreply) {
+    request->verb = VERB_FAIL;
+    request->outcome = (uint8_t)outcome;
+    request->noreply = noreply;
+    return PARSE_REQUEST;
+}
+
+/* -- swallowing -------------------------------------------------------------------------------- */
+
+void parser_swallow(struct parser *parser, uint64_t bytes, enum outcome outcome, bool noreply) {
+    parser->state = STATE_SWALLOW;
+    parser->swallow_bytes = bytes;
+    parser->outcome = (uint8_t)outcome;
+    parser->noreply = noreply;
+    parser->need_bytes = 1;
+}
+
+static enum parse_result parse_swallow(struct parser *parser, struct span input, size_t *consumed,
+                                       struct request *request) {
+    size_t dropped = input.len < parser->swallow_bytes ? input.len : (size_t)parser->swallow_bytes;
+
+    parser->swallow_bytes -= dropped;
+    *consumed += dropped;
+    if (parser->swallow_bytes > 0) {
+        return parser_need(parser, 1);
+    }
+    parser->state = STATE_LINE;
+    return request_fail(request, (enum outcome)parser->outcome, parser->noreply);
+}
+
+/* -- lines of keys ----------------------------------------------------------------------------- */
+
+/* The verdict on all keys of from..end. */
+static bool keys_are_valid(const struct line *line, const uint8_t *from) {
+    const uint8_t *end = line->end;
+
+    while (from < end) {
+        const uint8_t *stop = scan_token_end(line->input.data, from, end);
+
+        if (stop - from > REQUEST_KEY_BYTES_MAX) {
+            return false;
+        }
+        from = stop + 1;
+    }
+    return true;
+}
+
+/* One key of a validated line; `input` starts in front of it. */
+static enum parse_result parse_key(struct parser *parser, struct span input, size_t *consumed,
+                                   struct request *request) {
+    ASSERT(input.len >= parser->line_bytes_left && parser->line_bytes_left > 1);
+    const uint8_t *next = input.data + parser->line_bytes_left;
+    const uint8_t *end = next - 1;
+    const uint8_t *key = input.data;
+
+    if (end > key && end[-1] == '\r') {
+        end--;
+    }
+    while (*key == ' ') {
+        key++;
+    }
+    const uint8_t *stop = scan_token_end(input.data, key, end);
+    const uint8_t *after = stop;
+
+    while (after < end && *after == ' ') {
+        after++;
+    }
+    request->verb = parser->verb;
+    request->noreply = false;
+    request->exptime = parser->exptime;
+    request->key = span_of(key, (size_t)(stop - key));
+    request->line_bytes_left = parser->line_bytes_left;
+    request->last = after == end;
+    if (request->last) {
+        parser->state = STATE_LINE;
+        after = next;
+    }
+    *consumed += (size_t)(after - input.data);
+    parser->line_bytes_left = (uint32_t)(next - after);
+    return PARSE_REQUEST;
+}
+
+static enum parse_result parse_keys(struct parser *parser, const struct line *line,
+                                    const struct command *command, size_t *consumed,
+                                    struct request *request) {
+    const uint8_t *keys = line->text + command->word_bytes;
+    struct span tokens[2];
+
+    parser->exptime = 0;
+    if (command->shape == COMMAND_TIME_KEYS) {
+        request_tokens(span_of(keys, (size_t)(line->end - keys)), tokens, 1);
+        if (!number_parse_i32(tokens[0], &parser->exptime)) {
+            return request_fail(request, OUTCOME_INVALID_EXPTIME, false);
+        }
+        keys = tokens[0].data + tokens[0].len;
+    }
+    if (!keys_are_valid(line, keys)) {
+        return request_fail(request, OUTCOME_BAD_FORMAT, false);
+    }
+    parser->state = STATE_KEYS;
+    parser->verb = command->verb;
+    parser->line_bytes_left = (uint32_t)(line->next - keys);
+    *consumed = (size_t)(keys - line->input.data);
+
+    enum parse_result result = parse_key(
+        parser, span_of(keys, (size_t)(line->next - keys)), consumed, request);
+
+    request->line_bytes_left = 0; /* taken back, the line is read again from its word */
+    return result;
+}
+
+/* -- storage ----------------------------------------------------------------------------------- */
+
+/* The line is good; its value: whole in the input, awaited, or announced. */
+static enum parse_result parse_value(struct parser *parser, const struct line *line,
+                                     size_t *consumed, struct request *request) {
+    struct span input = line->input;
+    uint64_t total = line_bytes(line) + request->value_bytes + 2;
+
+    if (input.len >= total) {
+        const uint8_t *end = input.data + total - 2;
+
+        request->value = span_of(line->next, (size_t)request->value_bytes);
+        request->value_bad_end = end[0] != '\r' || end[1] != '\n';
+        *consumed = (size_t)total;
+        return PARSE_REQUEST;
+    }
+    if (request->value_bytes <= parser->value_bytes_inline_max) {
+        *consumed = 0;
+        return parser_need(parser, total);
+    }
+    request->value_follows = true;
+    *consumed = line_bytes(line);
+    return PARSE_REQUEST;
+}
+
+static enum parse_result parse_storage(struct parser *parser, const struct line *line,
+                                       const struct command *command, size_t *consumed,
+                                       struct request *request) {
+    struct span tokens[REQUEST_TOKENS_MAX];
+    unsigned count = request_tokens(span_of(line->text, (size_t)(line->end - line->text)), tokens,
+                                    REQUEST_TOKENS_MAX);
+    bool valid = true;
+
+    if (!number_parse_u64(tokens[4], &request->value_bytes) ||
+        request->value_bytes > REQUEST_VALUE_BYTES_MAX) {
+        return request_fail(request, OUTCOME_BAD_FORMAT, false);
+    }
+    request->verb = command->verb;
+    request->noreply = span_is(tokens[count - 1], "noreply");
+    request->key = tokens[1];
+    request->cas = 0;
+    valid = request->key.len <= REQUEST_KEY_BYTES_MAX &&
+            number_parse_flags(tokens[2], &request->client_flags) &&
+            number_parse_exptime(tokens[3], &request->exptime);
+    if (valid && command->verb == VERB_CAS) {
+        valid = count > 5 && number_parse_u64(tokens[5], &request->cas);
+    }
+    if (!valid) {
+        parser_swallow(parser, request->value_bytes + 2, OUTCOME_BAD_FORMAT, request->noreply);
+        *consumed = line_bytes(line);
+        return parse_swallow(parser, span_of(line->next, line->input.len - *consumed), consumed,
+                             request);
+    }
+    return parse_value(parser, line, consumed, request);
+}
+
+/* -- other commands ---------------------------------------------------------------------------- */
+
+/* What stands behind the key: a delta, an exptime, or for delete a forgiven 0. */
+static enum outcome parse_argument(const struct command *command, const struct span *tokens,
+                                   unsigned count, struct request *request) {
+    switch (command->verb) {
+    case VERB_DELETE: {
+        /* old clients send a time of 0; anything else is a mistake (1.6.18 says which) */
+        unsigned rest = count - 2 - (request->noreply && count > 2);
+
+        return rest == 0 || (rest == 1 && span_is(tokens[2], "0")) ? OUTCOME_NONE
+                                                                    : OUTCOME_BAD_DELETE;
+    }
+    case VERB_TOUCH:
+        return number_parse_i32(tokens[2], &request->exptime) ? OUTCOME_NONE
+                                                              : OUTCOME_INVALID_EXPTIME;
+    default:
+        return number_parse_u64(tokens[2], &request->delta) ? OUTCOME_NONE : OUTCOME_INVALID_DELTA;
+    }
+}
+
+static enum parse_result parse_key_command(const struct command *command,
+                                           const struct span *tokens, unsigned count,
+                                           struct request *request) {
+    request->verb = command->verb;
+    request->noreply = span_is(tokens[count - 1], "noreply");
+    request->key = tokens[1];
+    if (request->key.len > REQUEST_KEY_BYTES_MAX) {
+        return request_fail(request, OUTCOME_BAD_FORMAT, request->noreply);
+    }
+    enum outcome wrong = parse_argument(command, tokens, count, request);
+
+    if (wrong != OUTCOME_NONE) {
+        return request_fail(request, wrong, request->noreply);
+    }
+    return PARSE_REQUEST;
+}
+
+static enum parse_result parse_plain(const struct line *line, const struct command *command,
+                                     const struct span *tokens, unsigned count,
+                                     struct request *request) {
+    const uint8_t *arguments = line->text + command->word_bytes;
+    const uint8_t *end = line->end;
+
+    request->verb = command->verb;
+    request->noreply = command->shape == COMMAND_ARGUMENTS && count > 1 &&
+                       span_is(tokens[count - 1], "noreply");
+    if (request->noreply) {
+        end = tokens[count - 1].data;
+    }
+    request->arguments = span_of(arguments, (size_t)(end - arguments));
+    return PARSE_REQUEST;
+}
+
+static enum parse_result parse_unknown(struct parser *parser, const struct span *tokens,
+                                       unsigned count, struct request *request) {
+    struct span last = count > 0 ? tokens[count - 1] : span_of(NULL, 0);
+
+    if (count > 1 && last.len >= 5 && memcmp(last.data, "HTTP/", 5) == 0) {
+        return parser_close(parser);
+    }
+    return request_fail(request, OUTCOME_ERROR, span_is(last, "noreply"));
+}
+
+static enum parse_result parse_command(struct parser *parser, const struct line *line,
+                                       size_t *consumed, struct request *request) {
+    struct span tokens[REQUEST_TOKENS_MAX];
+    unsigned count = request_tokens(span_of(line->text, (size_t)(line->end - line->text)), tokens,
+                                    REQUEST_TOKENS_MAX);
+    const struct command *command = count > 0 ? command_find(tokens[0]) : NULL;
+
+    *consumed = line_bytes(line);
+    if (*consumed < LINE_BYTES_MIN) {
+        return request_fail(request, OUTCOME_BAD_FORMAT, false);
+    }
+    if (!command) {
+        return parse_unknown(parser, tokens, count, request);
+    }
+    if (count < command->tokens_min) {
+        return request_fail(request, OUTCOME_BAD_FORMAT, false);
+    }
+    switch ((enum command_shape)command->shape) {
+    case COMMAND_KEYS:
+    case COMMAND_TIME_KEYS:
+        return parse_keys(parser, line, command, consumed, request);
+    case COMMAND_STORAGE:
+        return parse_storage(parser, line, command, consumed, request);
+    case COMMAND_KEY:
+        return parse_key_command(command, tokens, count, request);
+    default:
+        return parse_plain(line, command, tokens, count, request);
+    }
+}
+
+/* -- lines ------------------------------------------------------------------------------------- */
+
+/* Whether the line that begins with `input` is one of keys, which may be long. */
+static bool line_is_of_keys(struct span input) {
+    static const char *const words[] = {"get ", "gets ", "gat ", "gats "};
+    size_t spaces = 0;
+
+    while (spaces < input.len && spaces <= LEADING_SPACES_MAX && input.data[spaces] == ' ') {
+        spaces++;
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        size_t bytes = strlen(words[i]);
+
+        if (input.len - spaces >= bytes && memcmp(input.data + spaces, words[i], bytes) == 0) {
+            return spaces <= LEADING_SPACES_MAX;
+        }
+    }
+    return false;
+}
+
+/* No line feed in sight: waits, or gives up. */
+static enum parse_result parse_unended(struct parser *parser, struct span input) {
+    size_t bytes_max = PARSER_LINE_BYTES_UNENDED_MAX;
+
+    if (input.len > bytes_max && line_is_of_keys(input)) {
+        bytes_max = PARSER_LINE_BYTES_MAX;
+    }
+    if (input.len > bytes_max) {
+        return parser_close(parser);
+    }
+    parser->scanned_bytes = (uint32_t)input.len;
+    return parser_need(parser, input.len + 1);
+}
+
+static enum parse_result parse_line(struct parser *parser, struct span input, size_t *consumed,
+                                    struct request *request) {
+    const uint8_t *from = input.data + parser->scanned_bytes;
+    const uint8_t *feed = memchr(from, '\n', input.len - parser->scanned_bytes);
+
+    if (!feed) {
+        return parse_unended(parser, input);
+    }
+    struct line line = {.input = input, .text = input.data, .end = feed, .next = feed + 1};
+
+    if (line_bytes(&line) > PARSER_LINE_BYTES_ENDED_MAX &&
+        (line_bytes(&line) > PARSER_LINE_BYTES_MAX || !line_is_of_keys(input))) {
+        return parser_close(parser);
+    }
+    if (line.end > input.data && line.end[-1] == '\r') {
+        line.end--;
+    }
+    while (line.text < line.end && *line.text == ' ') {
+        line.text++;
+    }
+    parser->scanned_bytes = 0;
+    return parse_command(parser, &line, consumed, request);
+}
+
+/* -- the two common lines ---------------------------------------------------------------------- */
+
+/* "get KEY\r\n", whole and with one key. False: let the general parser look. */
+static bool parse_get_fast(struct span input, size_t *consumed, struct request *request) {
+    const uint8_t *key = input.data + 4;
+    const uint8_t *end = input.data + input.len;
+    const uint8_t *stop = scan_token_end(input.data, key, end);
+
+    if (stop == end || *stop != '\n') {
+        return false;
+    }
+    size_t key_bytes = (size_t)(stop - key);
+
+    if (key_bytes > 0 && stop[-1] == '\r') {
+        key_bytes--;
+    }
+    if (key_bytes - 1 >= REQUEST_KEY_BYTES_MAX) {
+        return false;
+    }
+    request->verb = VERB_GET;
+    request->noreply = false;
+    request->last = true;
+    request->key = span_of(key, key_bytes);
+    request->line_bytes_left = 0;
+    *consumed = (size_t)(stop + 1 - input.data);
+    return true;
+}
+
+/* Up to nine digits ended by `stop`; NULL otherwise. */
+static inline const uint8_t *digits_fast(const uint8_t *at, const uint8_t *end, uint8_t stop,
+                                         uint32_t *value) {
+    const uint8_t *start = at;
+    uint32_t sum = 0;
+
+    end = end - at > 10 ? at + 10 : end;
+    while (at < end) {
+        unsigned digit = (unsigned)*at - '0';
+
+        if (digit > 9) {
+            *value = sum;
+            return *at == stop && at > start ? at : NULL;
+        }
+        sum = sum * 10 + digit;
+        at++;
+    }
+    return NULL;
+}
+
+/* "set KEY FLAGS EXPTIME BYTES\r\n" with plain short numbers and the whole value behind it. */
+static bool parse_set_fast(struct span input, size_t *consumed, struct request *request) {
+    const uint8_t *key = input.data + 4;
+    const uint8_t *end = input.data + input.len;
+    const uint8_t *at = scan_token_end(input.data, key, end);
+    uint32_t exptime;
+    uint32_t value_bytes;
+
+    request->key = span_of(key, (size_t)(at - key));
+    if (request->key.len - 1 >= REQUEST_KEY_BYTES_MAX || at == end || *at != ' ') {
+        return false;
+    }
+    at = digits_fast(at + 1, end, ' ', &request->client_flags);
+    at = at ? digits_fast(at + 1, end, ' ', &exptime) : NULL;
+    at = at ? digits_fast(at + 1, end, '\r', &value_bytes) : NULL;
+    if (!at || (size_t)(end - at) < (size_t)value_bytes + 4 || at[1] != '\n') {
+        return false;
+    }
+    const uint8_t *value = at + 2;
+
+    request->verb = VERB_SET;
+    request->noreply = false;
+    request->exptime = (int32_t)exptime;
+    request->value = span_of(value, value_bytes);
+    request->value_bytes = value_bytes;
+    request->value_bad_end = value[value_bytes] != '\r' || value[value_bytes + 1] != '\n';
+    *consumed = (size_t)(value + value_bytes + 2 - input.data);
+    return true;
+}
+
+static inline bool parse_fast(struct span input, size_t *consumed, struct request *request) {
+    if (input.len < 8) {
+        return false;
+    }
+    if (memcmp(input.data, "get ", 4) == 0) {
+        return parse_get_fast(input, consumed, request);
+    }
+    if (memcmp(input.data, "set ", 4) == 0) {
+        return parse_set_fast(input, consumed, request);
+    }
+    return false;
+}
+
+enum parse_result parser_next(struct parser *parser, struct span input, size_t *consumed,
+                              struct request *request) {
+    *consumed = 0;
+    parser->need_bytes = 1;
+    request->protocol = REQUEST_ASCII;
+    request->input_offset = 0;
+    request->line_bytes_left = 0;
+    request->value_follows = false;
+    if (input.len == 0) {
+        return parser->state == STATE_CLOSED ? PARSE_CLOSE : parser_need(parser, 1);
+    }
+    if (parser->state == STATE_FIRST) {
+        bool binary = input.data[0] == BINARY_MAGIC;
+
+        if (binary || parser->protocol == PARSER_BINARY_ONLY) {
+            return parser_close(parser);
+        }
+        parser->state = STATE_LINE;
+    }
+    switch ((enum parser_state)parser->state) {
+    case STATE_LINE:
+        if (parser->scanned_bytes == 0 && parse_fast(input, consumed, request)) {
+            return PARSE_REQUEST;
+        }
+        return parse_line(parser, input, consumed, request);
+    case STATE_KEYS:
+        return parse_key(parser, input, consumed, request);
+    case STATE_SWALLOW:
+        return parse_swallow(parser, input, consumed, request);
+    default:
+        return PARSE_CLOSE;
+    }
+}
+
+void parser_rewind(struct parser *parser, const struct request *request) {
+    parser->state = request->line_bytes_left > 0 ? STATE_KEYS : STATE_LINE;
+    parser->line_bytes_left = request->line_bytes_left;
+    if (request->line_bytes_left > 0) {
+        parser->verb = request->verb;
+        parser->exptime = request->exptime;
+    }
+    parser->scanned_bytes = 0;
+    parser->need_bytes = 1;
+    parser->swallow_bytes = 0;
+}
