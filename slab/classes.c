@@ -51,7 +51,8 @@ static void build(struct slab_classes *classes, const struct step_rule *rule) {
     uint32_t bytes = SLAB_CHUNK_BYTES_MIN;
     while (bytes < largest) {
         uint32_t size = bytes >= 512 ? widened(classes->page_bytes, bytes) : bytes;
-        if (classes->count == 0 || size > classes->chunk_bytes[classes->count]) {
+        bool wider = classes->count == 0 || size > classes->chunk_bytes[classes->count];
+        if (wider && size < largest) {
             add_class(classes, size);
         }
         uint32_t next = next_size(rule, bytes);

@@ -1,0 +1,258 @@
+/* larder: one address range, cut into pages, handed out within a budget */
+#include "slab/pool.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#define MPOL_PREFERRED_POLICY 1
+
+/* Free resident pages that housekeeping keeps ahead of the writers, at most: 16 extents. */
+#define RESERVE_EXTENTS_MAX 16u
+
+static void pool_lock(struct slab_pool *pool) {
+    uint32_t unlocked = 0;
+    while (!atom_compare_exchange(&pool->locked, &unlocked, 1u)) {
+        unlocked = 0;
+        cpu_pause();
+    }
+}
+
+static void pool_unlock(struct slab_pool *pool) {
+    atom_store_release(&pool->locked, 0u);
+}
+
+static void *reserve(uint64_t bytes, uint64_t alignment) {
+    uint8_t *memory = mmap(NULL, bytes + alignment, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        return NULL;
+    }
+    uint64_t skip = (alignment - (uintptr_t)memory % alignment) % alignment;
+    if (skip != 0) {
+        munmap(memory, skip);
+    }
+    if (alignment != skip) {
+        munmap(memory + skip + bytes, alignment - skip);
+    }
+    return memory + skip;
+}
+
+static uint32_t meta_stride(const struct slab_pool *pool) {
+    uint32_t chunks = slab_page_bytes(pool) / SLAB_CHUNK_BYTES_MIN;
+    return (uint32_t)sizeof(struct slab_page) + chunks / 64 * 8;
+}
+
+bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *config) {
+    memset(pool, 0, sizeof(*pool));
+    ASSERT(config->page_bytes == 16384 || config->page_bytes == 65536);
+    pool->page_shift = config->page_bytes == 16384 ? 14 : 16;
+    slab_classes_init(&pool->classes, config->page_bytes, config->partition_bytes);
+    pool->meta_stride = meta_stride(pool);
+    pool->pages_per_extent = SLAB_EXTENT_BYTES >> pool->page_shift;
+    uint64_t extents = (config->reserved_bytes + SLAB_EXTENT_BYTES - 1) / SLAB_EXTENT_BYTES;
+    pool->reserved_bytes = extents * SLAB_EXTENT_BYTES;
+    pool->pages_reserved = (uint32_t)(extents * pool->pages_per_extent);
+    pool->node_count = config->node_count == 0 ? 1 : config->node_count;
+    ASSERT(pool->node_count <= SLAB_NODES_MAX);
+    pool->cold_head = SLAB_NO_PAGE;
+    for (unsigned i = 0; i < SLAB_NODES_MAX; i++) {
+        pool->nodes[i].free_head = SLAB_NO_PAGE;
+    }
+    pool->base = reserve(pool->reserved_bytes, SLAB_EXTENT_BYTES);
+    if (pool->base == NULL) {
+        return false;
+    }
+    uint64_t meta_bytes = (uint64_t)pool->pages_reserved * pool->meta_stride;
+    pool->meta = mmap(NULL, meta_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pool->meta == MAP_FAILED) {
+        int saved = errno;
+        munmap(pool->base, pool->reserved_bytes);
+        errno = saved;
+        return false;
+    }
+    pool->location_base = pool->base - 8;
+    slab_pool_limit_set(pool, config->limit_bytes);
+    return true;
+}
+
+void slab_pool_fini(struct slab_pool *pool) {
+    munmap(pool->base, pool->reserved_bytes);
+    munmap(pool->meta, (uint64_t)pool->pages_reserved * pool->meta_stride);
+}
+
+void slab_pool_limit_set(struct slab_pool *pool, uint64_t limit_bytes) {
+    uint64_t pages = limit_bytes >> pool->page_shift;
+    ASSERT(pages <= pool->pages_reserved);
+    atom_store_relaxed(&pool->pages_limit, pages);
+}
+
+/* With the pool locked. */
+static void push_free(struct slab_pool *pool, uint32_t page, unsigned node) {
+    struct slab_page *meta = slab_page_of(pool, page);
+    atom_store_relaxed(&meta->kind, (uint8_t)SLAB_PAGE_FREE);
+    atom_store_relaxed(&meta->class_id, (uint8_t)0);
+    meta->resident = 1;
+    meta->next = pool->nodes[node].free_head;
+    pool->nodes[node].free_head = page;
+    pool->nodes[node].free_count++;
+    atom_own_add(&pool->pages_free, 1u);
+}
+
+static uint32_t pop_free(struct slab_pool *pool, unsigned node) {
+    uint32_t page = pool->nodes[node].free_head;
+    if (page != SLAB_NO_PAGE) {
+        pool->nodes[node].free_head = slab_page_of(pool, page)->next;
+        pool->nodes[node].free_count--;
+        atom_own_add(&pool->pages_free, (uint64_t)0 - 1u);
+    }
+    return page;
+}
+
+uint32_t slab_pool_take(struct slab_pool *pool, unsigned node) {
+    uint32_t page = SLAB_NO_PAGE;
+    pool_lock(pool);
+    if (atom_load_relaxed(&pool->pages_used) < atom_load_relaxed(&pool->pages_limit)) {
+        page = pop_free(pool, node);
+        for (unsigned i = 0; page == SLAB_NO_PAGE && i < pool->node_count; i++) {
+            page = pop_free(pool, i);
+        }
+        if (page != SLAB_NO_PAGE) {
+            atom_own_add(&pool->pages_used, 1u);
+        }
+    }
+    pool_unlock(pool);
+    return page;
+}
+
+void slab_pool_give(struct slab_pool *pool, uint32_t page, unsigned node) {
+    pool_lock(pool);
+    push_free(pool, page, node);
+    atom_own_add(&pool->pages_used, (uint64_t)0 - 1u);
+    pool_unlock(pool);
+}
+
+bool slab_pool_can_populate(const struct slab_pool *pool) {
+    return atom_load_relaxed(&pool->pages_resident) < atom_load_relaxed(&pool->pages_limit);
+}
+
+bool slab_pool_is_low(const struct slab_pool *pool) {
+    uint64_t limit = atom_load_relaxed(&pool->pages_limit);
+    uint64_t reserve_pages = limit / 16;
+    uint64_t most = (uint64_t)RESERVE_EXTENTS_MAX * pool->pages_per_extent;
+    if (reserve_pages > most) {
+        reserve_pages = most;
+    }
+    return atom_load_relaxed(&pool->pages_free) <= reserve_pages;
+}
+
+/* Memory policy by system call: the library that wraps it is not worth a dependency. A refusal (no
+ * NUMA, a container) changes nothing but speed. */
+static void prefer_node(const struct slab_pool *pool, uint8_t *memory, uint64_t bytes,
+                        unsigned node) {
+    if (pool->node_count > 1) {
+        uint64_t mask = (uint64_t)1 << node;
+        (void)syscall(SYS_mbind, memory, bytes, MPOL_PREFERRED_POLICY, &mask,
+                      (unsigned long)SLAB_NODES_MAX + 1, 0u);
+    }
+}
+
+static void touch(uint8_t *memory, uint64_t bytes) {
+    if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) {
+        return;
+    }
+    for (uint64_t at = 0; at < bytes; at += 4096) {
+        *(volatile uint8_t *)(memory + at) = 0;
+    }
+}
+
+/* A page whose memory was given back comes first: its extent is alive already. */
+static uint32_t take_cold(struct slab_pool *pool) {
+    pool_lock(pool);
+    uint32_t page = pool->cold_head;
+    if (page != SLAB_NO_PAGE) {
+        pool->cold_head = slab_page_of(pool, page)->next;
+    }
+    pool_unlock(pool);
+    return page;
+}
+
+static bool populate_cold(struct slab_pool *pool, unsigned node) {
+    uint32_t page = take_cold(pool);
+    if (page == SLAB_NO_PAGE) {
+        return false;
+    }
+    touch(slab_page_memory(pool, page), slab_page_bytes(pool));
+    pool_lock(pool);
+    push_free(pool, page, node);
+    atom_own_add(&pool->pages_resident, 1u);
+    pool_unlock(pool);
+    return true;
+}
+
+static bool populate_extent(struct slab_pool *pool, unsigned node) {
+    uint32_t extent = atom_load_relaxed(&pool->extents_live);
+    uint8_t *memory = pool->base + (uint64_t)extent * SLAB_EXTENT_BYTES;
+    if ((uint64_t)extent * SLAB_EXTENT_BYTES >= pool->reserved_bytes ||
+        mprotect(memory, SLAB_EXTENT_BYTES, PROT_READ | PROT_WRITE) != 0) {
+        return false;
+    }
+    prefer_node(pool, memory, SLAB_EXTENT_BYTES, node);
+    (void)madvise(memory, SLAB_EXTENT_BYTES, MADV_HUGEPAGE);
+    touch(memory, SLAB_EXTENT_BYTES);
+    pool_lock(pool);
+    for (uint32_t i = pool->pages_per_extent; i-- > 0;) {
+        push_free(pool, extent * pool->pages_per_extent + i, node);
+    }
+    atom_own_add(&pool->pages_resident, pool->pages_per_extent);
+    atom_store_release(&pool->extents_live, extent + 1);
+    pool_unlock(pool);
+    return true;
+}
+
+bool slab_pool_populate(struct slab_pool *pool, unsigned node) {
+    if (!slab_pool_can_populate(pool) || atom_exchange(&pool->populating, 1u) != 0) {
+        return false;
+    }
+    bool done = populate_cold(pool, node) || populate_extent(pool, node);
+    atom_store_release(&pool->populating, 0u);
+    return done;
+}
+
+uint64_t slab_pool_excess_used(const struct slab_pool *pool) {
+    uint64_t used = atom_load_relaxed(&pool->pages_used);
+    uint64_t limit = atom_load_relaxed(&pool->pages_limit);
+    return used > limit ? used - limit : 0;
+}
+
+/* Resident memory may exceed the limit by the rest of one extent. */
+bool slab_pool_release(struct slab_pool *pool) {
+    uint64_t limit = atom_load_relaxed(&pool->pages_limit) + pool->pages_per_extent;
+    uint32_t page = SLAB_NO_PAGE;
+    pool_lock(pool);
+    if (atom_load_relaxed(&pool->pages_resident) > limit) {
+        for (unsigned i = 0; page == SLAB_NO_PAGE && i < pool->node_count; i++) {
+            page = pop_free(pool, i);
+        }
+    }
+    if (page != SLAB_NO_PAGE) {
+        atom_own_add(&pool->pages_resident, (uint64_t)0 - 1u);
+    }
+    pool_unlock(pool);
+    if (page == SLAB_NO_PAGE) {
+        return false;
+    }
+    (void)madvise(slab_page_memory(pool, page), slab_page_bytes(pool), MADV_DONTNEED);
+    pool_lock(pool);
+    slab_page_of(pool, page)->resident = 0;
+    slab_page_of(pool, page)->next = pool->cold_head;
+    pool->cold_head = page;
+    pool_unlock(pool);
+    return true;
+}

@@ -1,0 +1,156 @@
+/* larder: one address range, cut into pages, handed out within a budget
+ *
+ * Purpose: reserves the address space of all item and index memory, brings it to life in extents of
+ *   2 MiB (so that the system can back it with huge pages), and lends pages of it to whoever owns a
+ *   partition. A page is the unit that moves between classes, partitions, pool and system.
+ * Owner: the store.   Threads: any; a spin lock held for some ten instructions guards the lists.
+ *   slab_pool_populate and slab_pool_release block in the kernel: only outside partition locks.
+ * Memory: never above the limit by more than the pages already handed out when it was lowered. Memory
+ *   that goes back to the system stays readable (as zeros), so that a late reader cannot fault.
+ * Limits: 2^32 pages.   Errors: no page: 0, the invalid page id.
+ *
+ *   arena:  | extent 0 (2 MiB)                       | extent 1 | ...
+ *           | page 0 | page 1 | ... 128 of 16 KiB    |
+ *   page metadata lies apart, one fixed stride a page, and never changes its type:
+ *     struct slab_page | used bitmap, one bit a chunk
+ */
+#ifndef LARDER_SLAB_POOL_H
+#define LARDER_SLAB_POOL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "slab/classes.h"
+#include "src/base/assert.h"
+#include "src/base/atomic.h"
+
+#define SLAB_EXTENT_BYTES (2u << 20)
+#define SLAB_NO_PAGE UINT32_MAX
+#define SLAB_NODES_MAX 64u
+
+enum slab_page_kind {
+    SLAB_PAGE_FREE,
+    SLAB_PAGE_CHUNKS, /* cut into chunks of class_id */
+    SLAB_PAGE_TABLE,  /* index, ghosts, rings: the owner's own layout */
+};
+
+/* Written under the owning partition's lock (or the pool's while free), read by anybody as a hint. */
+struct slab_page {
+    _Atomic uint8_t kind;
+    _Atomic uint8_t class_id;
+    _Atomic uint16_t owner; /* partition */
+    _Atomic uint16_t used_count;
+    uint16_t search_word;   /* bitmap word to look at first */
+    uint8_t fullness;       /* which of the bin's lists holds it */
+    uint8_t resident;       /* backed by memory */
+    _Atomic uint16_t expiring_count; /* chunks whose item has an expiry */
+    _Atomic uint32_t expiry_earliest;
+    _Atomic uint32_t expiry_latest;
+    _Atomic uint32_t flush_seen; /* the partition's flush count when last swept */
+    uint32_t next, prev;
+    _Atomic uint32_t lends[SLAB_LARGEST_PER_PAGE]; /* lent chunks: only the largest class is lent */
+    uint64_t used[];
+};
+
+struct slab_node {
+    uint32_t free_head;  /* list of free resident pages */
+    uint64_t free_count;
+};
+
+struct slab_pool {
+    /* read-mostly */
+    uint8_t *base;       /* of page 0 */
+    uint8_t *location_base; /* base - 8: location 1 is the arena's first granule */
+    uint8_t *meta;
+    uint32_t meta_stride;
+    uint32_t page_shift;
+    uint64_t reserved_bytes;
+    uint32_t pages_reserved;
+    uint32_t pages_per_extent;
+    unsigned node_count;
+    struct slab_classes classes;
+
+    /* shared, touched when pages move */
+    CACHE_ALIGNED _Atomic uint32_t locked;
+    _Atomic uint64_t pages_limit;
+    _Atomic uint64_t pages_used;     /* handed out */
+    _Atomic uint64_t pages_resident; /* backed by memory, used or free */
+    _Atomic uint64_t pages_free;     /* resident and free, all nodes */
+    _Atomic uint32_t extents_live;   /* extents 0.. that were brought to life */
+    _Atomic uint32_t populating;     /* one thread at a time is in the kernel for us */
+    uint32_t cold_head;              /* free pages whose memory went back to the system */
+    struct slab_node nodes[SLAB_NODES_MAX];
+};
+
+struct slab_pool_config {
+    uint64_t limit_bytes;
+    uint64_t reserved_bytes; /* at least limit_bytes */
+    uint64_t partition_bytes;
+    uint32_t page_bytes;
+    unsigned node_count;
+};
+
+/* Reserves the address range. False with errno set when it cannot be had. */
+MUST_CHECK bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *config);
+void slab_pool_fini(struct slab_pool *pool);
+
+static inline struct slab_page *slab_page_of(const struct slab_pool *pool, uint32_t page) {
+    return (struct slab_page *)(void *)(pool->meta + (uint64_t)page * pool->meta_stride);
+}
+
+static inline uint32_t slab_page_bytes(const struct slab_pool *pool) {
+    return 1u << pool->page_shift;
+}
+
+static inline uint8_t *slab_page_memory(const struct slab_pool *pool, uint32_t page) {
+    return pool->base + ((uint64_t)page << pool->page_shift);
+}
+
+/* A location names a granule of 8 bytes, in 42 bits; 0 is none. */
+static inline uint8_t *slab_at(const struct slab_pool *pool, uint64_t location) {
+    return pool->location_base + (location << 3);
+}
+
+static inline uint64_t slab_location(const struct slab_pool *pool, const uint8_t *memory) {
+    return (uint64_t)(memory - pool->location_base) >> 3;
+}
+
+static inline uint32_t slab_location_page(const struct slab_pool *pool, uint64_t location) {
+    return (uint32_t)(((location - 1) << 3) >> pool->page_shift);
+}
+
+/* Whether a location read without the lock lies in memory that may be touched. */
+static inline bool slab_location_valid(const struct slab_pool *pool, uint64_t location) {
+    uint64_t live = (uint64_t)atom_load_relaxed(&pool->extents_live) * SLAB_EXTENT_BYTES;
+    return location != 0 && location <= live >> 3;
+}
+
+/* Bytes from `location` to the end of its page: the clamp for lengths read without the lock. */
+static inline uint32_t slab_bytes_to_page_end(const struct slab_pool *pool, uint64_t location) {
+    uint64_t offset = (location - 1) << 3;
+    return slab_page_bytes(pool) - (uint32_t)(offset & (slab_page_bytes(pool) - 1));
+}
+
+/* Takes a free page, from `node` if it has one. SLAB_NO_PAGE: the limit is reached, or no resident
+ * page is free (slab_pool_can_populate tells which). The page's kind, owner, class are the caller's
+ * to set. */
+uint32_t slab_pool_take(struct slab_pool *pool, unsigned node);
+/* Gives a page back; nothing may refer to it any more. */
+void slab_pool_give(struct slab_pool *pool, uint32_t page, unsigned node);
+
+/* Whether the limit still allows more resident memory than there is. */
+bool slab_pool_can_populate(const struct slab_pool *pool);
+/* Whether free pages are fewer than the reserve that keeps writers out of the kernel. */
+bool slab_pool_is_low(const struct slab_pool *pool);
+/* Brings one more extent (or a cold page) to life for `node`. Blocks for some 100 us. False: nothing
+ * to be had, or another thread is at it. */
+bool slab_pool_populate(struct slab_pool *pool, unsigned node);
+
+/* Pages handed out or resident above the limit, after it was lowered. */
+uint64_t slab_pool_excess_used(const struct slab_pool *pool);
+/* Gives free pages above the limit back to the system; false when there are none. Blocks. */
+bool slab_pool_release(struct slab_pool *pool);
+void slab_pool_limit_set(struct slab_pool *pool, uint64_t limit_bytes);
+
+#endif
