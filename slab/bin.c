@@ -8,22 +8,19 @@
 void slab_bin_init(struct slab_bin *bin, unsigned class_id) {
     memset(bin, 0, sizeof(*bin));
     for (unsigned i = 0; i < SLAB_FULLNESS_LISTS; i++) {
-        bin->partial[i] = SLAB_NO_PAGE;
+        bin->pages_by_fullness[i] = SLAB_NO_PAGE;
     }
     bin->class_id = (uint8_t)class_id;
 }
 
 static unsigned fullness_of(unsigned used, unsigned count) {
-    return used == count ? SLAB_FULLNESS_FULL : used * SLAB_FULLNESS_LISTS / count;
+    return used == count ? SLAB_FULLNESS_FULL : used * SLAB_FULLNESS_QUARTERS / count;
 }
 
 static void list_remove(struct slab_pool *pool, struct slab_bin *bin, uint32_t page) {
     struct slab_page *meta = slab_page_of(pool, page);
-    if (meta->fullness == SLAB_FULLNESS_FULL) {
-        return;
-    }
     if (meta->prev == SLAB_NO_PAGE) {
-        bin->partial[meta->fullness] = meta->next;
+        bin->pages_by_fullness[meta->fullness] = meta->next;
     } else {
         slab_page_of(pool, meta->prev)->next = meta->next;
     }
@@ -37,15 +34,11 @@ static void list_add(struct slab_pool *pool, struct slab_bin *bin, uint32_t page
     struct slab_page *meta = slab_page_of(pool, page);
     meta->fullness = (uint8_t)fullness;
     meta->prev = SLAB_NO_PAGE;
-    meta->next = SLAB_NO_PAGE;
-    if (fullness == SLAB_FULLNESS_FULL) {
-        return;
-    }
-    meta->next = bin->partial[fullness];
+    meta->next = bin->pages_by_fullness[fullness];
     if (meta->next != SLAB_NO_PAGE) {
         slab_page_of(pool, meta->next)->prev = page;
     }
-    bin->partial[fullness] = page;
+    bin->pages_by_fullness[fullness] = page;
 }
 
 static void used_count_set(struct slab_pool *pool, struct slab_bin *bin, uint32_t page,
@@ -114,8 +107,8 @@ uint64_t slab_bin_take(struct slab_pool *pool, struct slab_bin *bin) {
 }
 
 uint64_t slab_bin_take_elsewhere(struct slab_pool *pool, struct slab_bin *bin, uint32_t except) {
-    for (unsigned fullness = SLAB_FULLNESS_LISTS; bin->chunks_free != 0 && fullness-- > 0;) {
-        uint32_t page = bin->partial[fullness];
+    for (unsigned fullness = SLAB_FULLNESS_FULL; bin->chunks_free != 0 && fullness-- > 0;) {
+        uint32_t page = bin->pages_by_fullness[fullness];
         if (page != SLAB_NO_PAGE && page == except) {
             page = slab_page_of(pool, page)->next;
         }
@@ -149,16 +142,18 @@ uint32_t slab_bin_give(struct slab_pool *pool, struct slab_bin *bin, uint64_t lo
     return page;
 }
 
-uint32_t slab_bin_emptiest(struct slab_pool *pool, const struct slab_bin *bin, uint32_t except) {
+uint32_t slab_bin_emptiest(struct slab_pool *pool, const struct slab_bin *bin, unsigned skip) {
     uint32_t best = SLAB_NO_PAGE;
     unsigned best_used = UINT32_MAX;
     for (unsigned fullness = 0; fullness < SLAB_FULLNESS_LISTS && best == SLAB_NO_PAGE;
          fullness++) {
-        uint32_t page = bin->partial[fullness];
+        uint32_t page = bin->pages_by_fullness[fullness];
         for (unsigned i = 0; i < EMPTIEST_LOOKED_AT_MAX && page != SLAB_NO_PAGE; i++) {
             struct slab_page *meta = slab_page_of(pool, page);
             unsigned used = atom_load_relaxed(&meta->used_count);
-            if (page != except && used < best_used) {
+            if (skip > 0) {
+                skip--;
+            } else if (used < best_used) {
                 best = page;
                 best_used = used;
             }

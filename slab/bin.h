@@ -1,9 +1,10 @@
 /* larder: the chunks of one class in one partition
  *
- * Purpose: takes and gives chunks of one size. Pages stand in one of four lists by how full they are:
- *   chunks are taken from the fullest, so that the emptiest drain and can be evacuated.
+ * Purpose: takes and gives chunks of one size. Pages stand in one of five lists by how full they
+ *   are: chunks are taken from the fullest that has one, so that the emptiest drain and can be
+ *   evacuated.
  * Owner: the partition; all calls under its lock.   Threads: one at a time.
- * Memory: 32 bytes; pages come from and go to the pool through the caller.
+ * Memory: 40 bytes; pages come from and go to the pool through the caller.
  * Limits: SLAB_LARGEST_PER_PAGE..2048 chunks a page.   Errors: no chunk: location 0. */
 #ifndef LARDER_SLAB_BIN_H
 #define LARDER_SLAB_BIN_H
@@ -12,11 +13,12 @@
 
 #include "slab/pool.h"
 
-#define SLAB_FULLNESS_LISTS 4u
+#define SLAB_FULLNESS_QUARTERS 4u
 #define SLAB_FULLNESS_FULL 4u
+#define SLAB_FULLNESS_LISTS 5u
 
 struct slab_bin {
-    uint32_t partial[SLAB_FULLNESS_LISTS]; /* heads; [0] = at most a quarter used */
+    uint32_t pages_by_fullness[SLAB_FULLNESS_LISTS]; /* heads; [0] = under a quarter used */
     _Atomic uint32_t pages;
     _Atomic uint32_t chunks_used;
     uint32_t chunks_free;
@@ -31,13 +33,14 @@ void slab_bin_add_page(struct slab_pool *pool, struct slab_bin *bin, uint32_t pa
 /* Takes a chunk; 0 when the bin has none free. */
 uint64_t slab_bin_take(struct slab_pool *pool, struct slab_bin *bin);
 
-/* Gives a chunk back. Returns its page when that is empty now and has left the bin (the caller gives
- * it to the pool or another bin), else SLAB_NO_PAGE. */
+/* Gives a chunk back. Returns its page when that is empty now and has left the bin (the caller
+ * gives it to the pool or another bin), else SLAB_NO_PAGE. */
 uint32_t slab_bin_give(struct slab_pool *pool, struct slab_bin *bin, uint64_t location);
 
-/* The emptiest page with something in it, from the first few of the emptiest list, not `except`;
- * SLAB_NO_PAGE if all are full or there is none. */
-uint32_t slab_bin_emptiest(struct slab_pool *pool, const struct slab_bin *bin, uint32_t except);
+/* The emptiest page among the first few of the emptiest list, a full one if there is no other;
+ * SLAB_NO_PAGE if the bin has none. `skip` pages of that list are passed over first (pinned
+ * ones). */
+uint32_t slab_bin_emptiest(struct slab_pool *pool, const struct slab_bin *bin, unsigned skip);
 
 /* Takes a chunk from a page other than `except` (whose chunks are being moved away); 0 = none. */
 uint64_t slab_bin_take_elsewhere(struct slab_pool *pool, struct slab_bin *bin, uint32_t except);

@@ -32,7 +32,8 @@ static uint32_t next_size(const struct step_rule *rule, uint32_t bytes) {
     return (grown + 7) & ~7u;
 }
 
-/* The largest multiple of 8 of which as many fit a page as of `bytes`: a bigger chunk at no cost. */
+/* The largest multiple of 8 of which as many fit a page as of `bytes`: a bigger chunk at no
+ * cost. */
 static uint32_t widened(uint32_t page_bytes, uint32_t bytes) {
     uint32_t fit = page_bytes / bytes;
     return page_bytes / fit & ~7u;

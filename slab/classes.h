@@ -1,8 +1,8 @@
 /* larder: size classes
  *
  * Purpose: the table of chunk sizes. Steps of 8 bytes to 256, 16 to 512, then a factor of 1.08, and
- *   above 512 every size that divides a page exactly (page/n for n up to 16), because the loss at one
- *   size is otherwise luck (up to 8 %). Small partitions take coarser steps: each class strands
+ *   above 512 every size that divides a page exactly (page/n for n up to 16), because the loss at
+ *   one size is otherwise luck (up to 8 %). Small partitions take coarser steps: each class strands
  *   about half a page in every partition, so that partition >= 16 x classes x page must hold.
  * Owner: one table a store, immutable.   Threads: any.   Memory: inline.
  * Limits: SLAB_CLASSES_MAX classes, numbered from 1; chunks are multiples of 8 bytes.

@@ -5,8 +5,9 @@
  *   partition. A page is the unit that moves between classes, partitions, pool and system.
  * Owner: the store.   Threads: any; a spin lock held for some ten instructions guards the lists.
  *   slab_pool_populate and slab_pool_release block in the kernel: only outside partition locks.
- * Memory: never above the limit by more than the pages already handed out when it was lowered. Memory
- *   that goes back to the system stays readable (as zeros), so that a late reader cannot fault.
+ * Memory: never above the limit by more than the pages already handed out when it was lowered.
+ *   Memory that goes back to the system stays readable (as zeros), so that a late reader cannot
+ *   fault.
  * Limits: 2^32 pages.   Errors: no page: 0, the invalid page id.
  *
  *   arena:  | extent 0 (2 MiB)                       | extent 1 | ...
@@ -35,7 +36,8 @@ enum slab_page_kind {
     SLAB_PAGE_TABLE,  /* index, ghosts, rings: the owner's own layout */
 };
 
-/* Written under the owning partition's lock (or the pool's while free), read by anybody as a hint. */
+/* Written under the owning partition's lock (or the pool's while free), read by anybody as a
+ * hint. */
 struct slab_page {
     _Atomic uint8_t kind;
     _Atomic uint8_t class_id;
@@ -143,8 +145,8 @@ void slab_pool_give(struct slab_pool *pool, uint32_t page, unsigned node);
 bool slab_pool_can_populate(const struct slab_pool *pool);
 /* Whether free pages are fewer than the reserve that keeps writers out of the kernel. */
 bool slab_pool_is_low(const struct slab_pool *pool);
-/* Brings one more extent (or a cold page) to life for `node`. Blocks for some 100 us. False: nothing
- * to be had, or another thread is at it. */
+/* Brings one more extent (or a cold page) to life for `node`. Blocks for some 100 us. False:
+ * nothing to be had, or another thread is at it. */
 bool slab_pool_populate(struct slab_pool *pool, unsigned node);
 
 /* Pages handed out or resident above the limit, after it was lowered. */

@@ -5,7 +5,7 @@
 
 #include "src/base/atomic.h"
 
-#if defined(LARDER_TSAN) || defined(LARDER_SCHEDULE)
+#if LARDER_TSAN || defined(LARDER_SCHEDULE)
 
 static uint64_t word_load(const uint8_t *chunk, unsigned bytes) {
     if (bytes == 8) {

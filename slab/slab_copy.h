@@ -1,9 +1,9 @@
 /* larder: the only way bytes enter and leave slab memory
  *
- * Purpose: readers copy out of chunks that a writer may be changing; what they copied is thrown away
- *   when the bucket's version has moved. Such a race is made harmless here and nowhere else: the
- *   release build copies with a memcpy that the compiler cannot see through, ThreadSanitizer builds
- *   and schedule tests copy with relaxed atomic words.
+ * Purpose: readers copy out of chunks that a writer may be changing; what they copied is thrown
+ *   away when the bucket's version has moved. Such a race is made harmless here and nowhere else:
+ *   the release build copies with a memcpy that the compiler cannot see through, ThreadSanitizer
+ *   builds and schedule tests copy with relaxed atomic words.
  * Owner: none.   Threads: any; the caller's version check decides whether the bytes mean anything.
  * Memory: `chunk` lies in the arena, the other side is private to the caller.
  * Limits: none.   Errors: none.
@@ -27,7 +27,7 @@ bool slab_equal(const uint8_t *chunk, const uint8_t *with, size_t bytes);
 
 /* A direct receive into slab memory goes through this buffer where the kernel's writes would be
  * reported (ThreadSanitizer); elsewhere the kernel writes to the chunk itself. */
-#if defined(LARDER_TSAN) || defined(LARDER_SCHEDULE)
+#if LARDER_TSAN || defined(LARDER_SCHEDULE)
 #define SLAB_RECEIVES_DIRECTLY 0
 #else
 #define SLAB_RECEIVES_DIRECTLY 1

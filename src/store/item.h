@@ -9,18 +9,19 @@
  *
  *   head chunk                                             continuation chunk of a large value
  *   +0   version u64                                       +0   next location u64 (0 = last)
- *   +8   shape u32                                         +8   shape u32: key bytes 0, chained
+ *   +8   shape u32                                         +8   shape u32: continuation
  *   +12  accessed u32 (store seconds, coarse)              +12  bytes used u32
  *   +16  [token u64]     only if the client chose it       +16  head location u64
  *        [next u64, tail u64, value bytes u64] if chained  +24  bytes
- *        [expiry u32]    only with a TTL
- *        [flags u32]     only if not 0
+ *        [expiry u32]    only with a TTL; always if chained
+ *        [flags u32]     only if not 0; always if chained
  *        key, value (of a chain: its first part)
  *
- *   shape:  31 30 | 29 binary key | 28 win sent | 27 stale | 26 chained | 25 token | 24 flags |
+ *   shape:  31 | 30 continuation | 29 binary key | 28 win sent | 27 stale | 26 chained | 25 token |
+ *   24 flags |
  *           23 expiry | 22..8 value bytes in this chunk | 7..0 key bytes
- *   A shape with key bytes 0 marks a chunk that no index slot names: taken but not yet linked, or a
- *   continuation. */
+ *   A shape with key bytes 0 marks a chunk that no index slot names: taken but not yet linked, in
+ *   limbo, or a continuation. */
 #ifndef LARDER_STORE_ITEM_H
 #define LARDER_STORE_ITEM_H
 
@@ -65,6 +66,7 @@ enum item_mark {
     ITEM_STALE = 1 << 27,
     ITEM_WIN_SENT = 1 << 28,
     ITEM_KEY_BINARY = 1 << 29,
+    ITEM_CONTINUATION = 1 << 30,
 };
 
 /* What an item is to look like. */

@@ -13,6 +13,7 @@
 #ifndef LARDER_STORE_STORE_H
 #define LARDER_STORE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -109,13 +110,23 @@ struct store_head {
     bool key_is_binary;  /* meta: key came base64-encoded */
 };
 
-/* Where a value goes. The store calls place() with the head of the item it found; it returns memory
- * for head->value_bytes bytes, into which the store copies, or NULL: then `lend` and `skip` decide.
- * place() is called again when the item changed meanwhile; whatever an earlier call prepared is
- * void. Embed this struct first in a larger one to find the context. */
+/* What a read does to the item. */
+enum store_access {
+    STORE_ACCESS_COUNTED, /* counts for eviction and last-access time */
+    STORE_ACCESS_QUIET,   /* changes nothing (meta u, me) */
+    STORE_ACCESS_EXPIRY,  /* counts, and sets the expiry to sink->expiry (gat): a write */
+};
+
+/* How a value is read and where it goes. The store calls place() with the head of the item it
+ * found; it returns memory for head->value_bytes bytes, into which the store copies, or NULL: then
+ * the value is lent if sink->may_lend says so, else only the head is delivered. place() is called
+ * again when the item changed meanwhile; whatever an earlier call prepared is void. Embed this
+ * struct first in a larger one to find the context. */
 struct store_sink {
     uint8_t *(*place)(struct store_sink *sink, const struct store_head *head);
-    bool may_lend; /* place() may answer NULL for "lend": set by the store before each call */
+    enum store_access access;
+    uint32_t expiry; /* for STORE_ACCESS_EXPIRY; store seconds */
+    bool may_lend;   /* set by the store before each call of place() */
 };
 
 enum store_read {
@@ -129,28 +140,21 @@ enum store_read {
 /* A lent value: readable until returned, whatever happens to the key meanwhile. */
 struct store_lease {
     uint64_t location; /* of the head chunk; 0 = no lease */
+    uint64_t next;     /* of the chunk behind it */
     uint64_t value_bytes;
+    uint32_t head_offset; /* where the value begins in the head chunk */
+    uint32_t head_bytes;  /* how much of it lies there */
     uint32_t partition;
     uint32_t lent_at; /* store seconds */
 };
 
-enum store_get_mode {
-    STORE_GET_TOUCHING, /* counts the access for eviction and last-access time */
-    STORE_GET_QUIETLY,  /* changes nothing (meta u, me) */
-};
-
-/* Reads the item under `key`. `lease` may be NULL: nothing is lent then. A value is lent when
- * place() returns NULL while sink->may_lend and the value is at least store_lend_bytes_min().
- * place() returning NULL otherwise delivers the head alone. `head` is filled on HIT, LENT, and, as
- * far as known, on EXPIRED and FLUSHED. */
+/* Reads the item under `key`. `lease` may be NULL: nothing is lent then. Only values of at least
+ * store_lend_bytes_min() are lent, and only while loans leave memory enough. `head` is filled on
+ * HIT, LENT, and, as far as known, on EXPIRED and FLUSHED. Takes no lock, but for
+ * STORE_ACCESS_EXPIRY and after many collisions with writers. */
 enum store_read store_get(struct store_core *core, const struct store_key *key,
-                          enum store_get_mode mode, struct store_sink *sink,
-                          struct store_head *head, struct store_lease *lease);
-
-/* As store_get, and sets the expiry in the same breath (gat). A write: takes the lock. */
-enum store_read store_get_and_touch(struct store_core *core, const struct store_key *key,
-                                    uint32_t expiry, struct store_sink *sink,
-                                    struct store_head *head, struct store_lease *lease);
+                          struct store_sink *sink, struct store_head *head,
+                          struct store_lease *lease);
 
 uint64_t store_lend_bytes_min(void);
 
@@ -196,18 +200,23 @@ enum store_outcome store_put(struct store_core *core, const struct store_write *
 /* A value that arrives in pieces. Chunks are taken as the bytes come, never by the announced
  * length. Plain data inside the caller's session; begin .. commit or abandon. */
 struct store_upload {
-    struct store_write write;    /* key.data must stay valid: it points into key_copy */
+    struct store_write write; /* its key lies in key_copy */
     uint8_t key_copy[STORE_KEY_BYTES_MAX];
-    uint64_t value_bytes;        /* announced */
-    uint64_t filled_bytes;       /* arrived */
-    uint64_t head_location;      /* first chunk; 0 = none yet */
-    uint64_t tail_location;      /* chunk being filled */
-    uint32_t tail_used_bytes;    /* in the tail chunk */
-    uint32_t tail_space_bytes;
+    uint64_t value_bytes;      /* announced */
+    uint64_t filled_bytes;     /* arrived */
+    uint64_t reserved_bytes;   /* of the value, for which chunks were taken */
+    uint64_t head_location;    /* first chunk; 0 = none yet */
+    uint64_t end_location;     /* last chunk taken */
+    uint64_t fill_location;    /* the chunk being filled */
+    uint32_t fill_offset;      /* where its next byte goes */
+    uint32_t fill_space_bytes; /* left in it */
+    uint32_t shape;            /* of the item to be */
     uint32_t partition;
-    uint32_t slot;               /* in the partition's table of uploads */
-    enum store_outcome failed;   /* STORE_OK while it goes well; then bytes are swallowed */
-    bool open;
+    uint64_t chunk_bytes;      /* taken so far */
+    uint32_t advanced_at;      /* store seconds */
+    enum store_outcome failed; /* STORE_OK while it goes well; then bytes are swallowed */
+    _Atomic uint32_t state;    /* idle, busy (its memory is being filled) or dropped */
+    struct store_upload *next, *before; /* of the partition's uploads; its lock */
 };
 
 /* Starts an upload of `value_bytes` bytes. Returns STORE_OK, or TOO_LARGE / NO_MEMORY at once (the

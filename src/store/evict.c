@@ -1,0 +1,341 @@
+/* larder: eviction - S3-FIFO with one order a partition over all classes
+ *
+ * New items enter the small queue (a tenth of the bytes). Who is at its end goes to main if it was
+ * read, else out, leaving a ghost; who returns while its ghost is known enters main at once. Main
+ * is a clock hand over the index buckets: an item that was read loses one count, one that was not
+ * leaves.
+ * Source: J. Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023; the hand
+ * over the index instead of a queue is ours (no bytes an item, nothing to go stale). */
+#include "src/store/partition.h"
+
+/* Share of the small queue: one tenth of the bytes. */
+#define SMALL_SHARE 10u
+/* Fragments or buckets looked at in one hold. */
+#define SCAN_MAX 32u
+#define PREFETCH_AHEAD 8u
+/* Small-queue entries kept at least before the queue is shortened. */
+#define SMALL_ENTRIES_MIN 4096u
+
+/* A search for victims. */
+struct hunt {
+    struct store *store;
+    struct partition *p;
+    uint32_t now;
+    bool force; /* spare nobody */
+    unsigned wanted;
+    unsigned count;
+    struct cursor victims[EVICT_BATCH_MAX];
+};
+
+static unsigned location_class(const struct store *store, uint64_t location) {
+    uint32_t page = slab_location_page(&store->pool, location);
+    return atom_load_relaxed(&slab_page_of(&store->pool, page)->class_id);
+}
+
+uint64_t item_memcached_bytes(const struct store *store, struct item *item, uint32_t shape) {
+    return store_item_bytes(store, ITEM_KEY_BYTES(shape), item_client_flags(item, shape),
+                            item_value_bytes(item, shape));
+}
+
+uint64_t item_chunk_bytes(const struct store *store, uint64_t location, uint32_t shape) {
+    const struct slab_classes *classes = &store->pool.classes;
+    uint64_t bytes = classes->chunk_bytes[location_class(store, location)];
+    if ((shape & ITEM_CHAINED) != 0) {
+        uint64_t rest =
+            item_value_bytes(item_at(store, location), shape) - ITEM_VALUE_BYTES(shape);
+        uint64_t room = slab_chunk_bytes_max(classes) - sizeof(struct continuation);
+        uint64_t last = rest % room;
+        bytes += rest / room * slab_chunk_bytes_max(classes);
+        bytes += last == 0 ? 0
+                           : classes->chunk_bytes[slab_class_of(
+                                 classes, last + sizeof(struct continuation))];
+    }
+    return bytes;
+}
+
+/* -- leaving ----------------------------------------------------------------------------------- */
+
+static void count_expired(struct partition *p, struct partition_class *class, uint64_t slot) {
+    atom_own_add(&p->counters.reclaimed, 1u);
+    atom_own_add(&class->reclaimed, 1u);
+    if ((slot & SLOT_FETCHED) == 0) {
+        atom_own_add(&p->counters.expired_unfetched, 1u);
+        atom_own_add(&class->expired_unfetched, 1u);
+    }
+}
+
+static void count_evicted(struct partition *p, struct partition_class *class, struct item *item,
+                          uint64_t slot, uint32_t now) {
+    atom_own_add(&p->counters.evictions, 1u);
+    atom_own_add(&class->evicted, 1u);
+    if ((slot & SLOT_FETCHED) == 0) {
+        atom_own_add(&p->counters.evicted_unfetched, 1u);
+        atom_own_add(&class->evicted_unfetched, 1u);
+    }
+    if (slot_freq(slot) != 0) {
+        atom_own_add(&p->counters.evicted_active, 1u);
+    }
+    if (item_expiry(item, atom_load_relaxed(&item->shape)) != 0) {
+        atom_own_add(&class->evicted_nonzero, 1u);
+    }
+    atom_store_relaxed(&class->evicted_age_last, now - atom_load_relaxed(&item->accessed));
+}
+
+void item_account(struct store *store, struct partition *p, struct item *item, uint32_t shape,
+                  uint64_t slot) {
+    uint64_t location = slot_location(slot);
+    struct partition_class *class = &p->classes[location_class(store, location)];
+    uint64_t chunk_bytes = item_chunk_bytes(store, location, shape);
+    uint64_t bytes = item_memcached_bytes(store, item, shape);
+    uint32_t expiry = item_expiry(item, shape);
+    atom_own_add(&p->counters.items, 1u);
+    atom_own_add(&p->counters.items_total, 1u);
+    atom_own_add(&p->counters.bytes, bytes);
+    atom_own_add(&class->items, 1u);
+    atom_own_add(&class->bytes, bytes);
+    p->chunk_bytes += chunk_bytes;
+    if ((slot & SLOT_MAIN) == 0) {
+        p->small_bytes += chunk_bytes;
+        atom_own_add(&class->items_small, 1u);
+    }
+    if (expiry != 0) {
+        page_note_expiry(store, location, expiry);
+    }
+}
+
+void item_discard(struct store *store, struct partition *p, uint64_t slot, enum leave leave,
+                  uint32_t now) {
+    uint64_t location = slot_location(slot);
+    struct item *item = item_at(store, location);
+    uint32_t shape = atom_load_relaxed(&item->shape);
+    struct partition_class *class = &p->classes[location_class(store, location)];
+    uint64_t chunk_bytes = item_chunk_bytes(store, location, shape);
+    uint64_t bytes = item_memcached_bytes(store, item, shape);
+    if (leave == LEAVE_EXPIRED) {
+        count_expired(p, class, slot);
+    } else if (leave == LEAVE_EVICTED) {
+        count_evicted(p, class, item, slot, now);
+    }
+    atom_own_add(&p->counters.items, (uint64_t)-1);
+    atom_own_add(&p->counters.bytes, (uint64_t)0 - bytes);
+    atom_own_add(&class->items, (uint64_t)-1);
+    atom_own_add(&class->bytes, (uint64_t)0 - bytes);
+    p->chunk_bytes -= chunk_bytes;
+    if ((slot & SLOT_MAIN) == 0) {
+        p->small_bytes -= chunk_bytes;
+        atom_own_add(&class->items_small, (uint64_t)-1);
+    }
+    if (item_expiry(item, shape) != 0) {
+        page_drop_expiry(store, location);
+    }
+    if ((shape & ITEM_CHAINED) != 0) {
+        limbo_add(store, p, location, chunk_bytes);
+    } else {
+        (void)space_give(store, p, location);
+    }
+}
+
+void item_unlink(struct store *store, struct partition *p, const struct cursor *cursor,
+                 enum leave leave, uint32_t now) {
+    item_discard(store, p, index_remove(store, p, cursor), leave, now);
+    if (index_wants_merge(p)) {
+        upkeep_request(p, UPKEEP_MERGE);
+    }
+}
+
+/* -- choosing ---------------------------------------------------------------------------------- */
+
+/* Items with a short TTL are left to expire, where the operator asked for that (temporary_ttl). */
+static bool is_spared(const struct store *store, struct item *item, uint32_t now) {
+    if (store->config.temporary_ttl == 0) {
+        return false;
+    }
+    uint32_t expiry = item_expiry(item, atom_load_relaxed(&item->shape));
+    return expiry > now && expiry - now <= store->config.temporary_ttl;
+}
+
+static void victim_add(struct hunt *hunt, const struct cursor *cursor) {
+    hunt->victims[hunt->count++] = *cursor;
+    uint32_t page = slab_location_page(&hunt->store->pool, slot_location(cursor->slot));
+    __builtin_prefetch(slab_page_of(&hunt->store->pool, page), 1);
+    __builtin_prefetch(cursor->item);
+}
+
+/* The slot in the small queue that a fragment stands for. */
+static bool fragment_find(struct store *store, struct partition *p, uint32_t fragment,
+                          struct cursor *cursor) {
+    uint32_t bits = fragment & ((1u << p->fragment_bits) - 1);
+    cursor->bucket = geometry_bucket_of(atom_load_relaxed(&p->geometry), bits);
+    cursor->home = index_bucket(store, p, cursor->bucket);
+    uint32_t tag_mask = UINT32_MAX >> p->fragment_bits;
+    uint64_t want = (uint64_t)(fragment >> p->fragment_bits) << 2 | (cursor->bucket & 3);
+    uint64_t mask = (uint64_t)tag_mask << 2 | 3;
+    struct bucket *line = cursor->home;
+    for (;;) {
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            uint64_t slot = atom_load_relaxed(&line->slots[i]);
+            if (slot != 0 && (slot_match(slot) & mask) == want && (slot & SLOT_MAIN) == 0) {
+                cursor->line = line;
+                cursor->slot_index = i;
+                cursor->slot = slot;
+                cursor->item = item_at(store, slot_location(slot));
+                return true;
+            }
+        }
+        uint32_t row = atom_load_relaxed(&line->overflow);
+        if (row == 0) {
+            return false;
+        }
+        line = overflow_bucket(store, p, row);
+    }
+}
+
+/* Marks the slot as main's. For a victim too, so that no other fragment finds it again. */
+static void slot_set_main(const struct cursor *cursor) {
+    _Atomic uint64_t *word = &cursor->line->slots[cursor->slot_index];
+    uint64_t slot = atom_load_relaxed(word);
+    while (!atom_compare_exchange(word, &slot, slot_with_freq(slot, 0) | SLOT_MAIN)) {
+    }
+}
+
+static void uncount_small(struct store *store, struct partition *p, const struct cursor *cursor) {
+    uint64_t location = slot_location(cursor->slot);
+    uint32_t shape = atom_load_relaxed(&cursor->item->shape);
+    p->small_bytes -= item_chunk_bytes(store, location, shape);
+    atom_own_add(&p->classes[location_class(store, location)].items_small, (uint64_t)-1);
+}
+
+/* Moves an item from the small queue to main; its counter starts again. */
+static void promote(struct store *store, struct partition *p, const struct cursor *cursor) {
+    slot_set_main(cursor);
+    uncount_small(store, p, cursor);
+}
+
+static void prefetch_fragment(struct store *store, struct partition *p, unsigned ahead) {
+    uint32_t fragment;
+    if (small_queue_peek(store, p, ahead, &fragment)) {
+        uint32_t bits = fragment & ((1u << p->fragment_bits) - 1);
+        uint32_t bucket = geometry_bucket_of(atom_load_relaxed(&p->geometry), bits);
+        __builtin_prefetch(index_bucket(store, p, bucket), 1);
+    }
+}
+
+static bool small_is_due(const struct partition *p) {
+    return p->small_bytes * SMALL_SHARE > p->chunk_bytes;
+}
+
+static void choose_small(struct hunt *hunt) {
+    struct store *store = hunt->store;
+    struct partition *p = hunt->p;
+    for (unsigned i = 0; i < PREFETCH_AHEAD; i++) {
+        prefetch_fragment(store, p, i);
+    }
+    for (unsigned i = 0; i < SCAN_MAX && hunt->count < hunt->wanted; i++) {
+        uint32_t fragment;
+        if (!small_queue_pop(store, p, &fragment)) {
+            return;
+        }
+        prefetch_fragment(store, p, PREFETCH_AHEAD);
+        struct cursor cursor;
+        if (!fragment_find(store, p, fragment, &cursor)) {
+            continue;
+        }
+        bool kept = slot_freq(cursor.slot) != 0 || is_spared(store, cursor.item, hunt->now);
+        if (kept && !hunt->force) {
+            promote(store, p, &cursor);
+            atom_own_add(&p->counters.promotions, 1u);
+        } else {
+            /* All that a ghost needs of the hash: bucket bits from the fragment, tag of the
+             * slot. */
+            ghost_add(store, p, (fragment & ((1u << p->fragment_bits) - 1)) |
+                                    cursor.slot >> SLOT_TAG_SHIFT << 32);
+            slot_set_main(&cursor);
+            victim_add(hunt, &cursor);
+        }
+    }
+}
+
+/* Looks at one line under the hand, in the group that begins at bucket `group`. */
+static void clock_line(struct hunt *hunt, struct bucket *line, uint32_t group) {
+    struct cursor cursor = {.line = line};
+    for (unsigned i = 0; i < BUCKET_SLOTS && hunt->count < hunt->wanted; i++) {
+        uint64_t slot = atom_load_relaxed(&line->slots[i]);
+        if ((slot & SLOT_MAIN) == 0) {
+            continue;
+        }
+        if (slot_freq(slot) != 0 && !hunt->force) {
+            (void)atom_compare_exchange(&line->slots[i], &slot,
+                                        slot_with_freq(slot, slot_freq(slot) - 1));
+            continue;
+        }
+        cursor.slot_index = i;
+        cursor.slot = slot;
+        cursor.bucket = group + ((uint32_t)(slot >> SLOT_HOME_SHIFT) & (BUCKET_GROUP - 1));
+        cursor.home = index_bucket(hunt->store, hunt->p, cursor.bucket);
+        cursor.item = item_at(hunt->store, slot_location(slot));
+        if (hunt->force || !is_spared(hunt->store, cursor.item, hunt->now)) {
+            victim_add(hunt, &cursor);
+        }
+    }
+}
+
+static void choose_main(struct hunt *hunt) {
+    struct store *store = hunt->store;
+    struct partition *p = hunt->p;
+    for (unsigned i = 0; i < SCAN_MAX && hunt->count < hunt->wanted; i++) {
+        if (p->hand >= geometry_buckets(atom_load_relaxed(&p->geometry))) {
+            p->hand = 0;
+        }
+        uint32_t group = p->hand & ~(BUCKET_GROUP - 1);
+        struct bucket *line = index_bucket(store, p, p->hand);
+        __builtin_prefetch(line + 2, 1);
+        clock_line(hunt, line, group);
+        /* The group's chain is looked at with its first bucket. */
+        uint32_t row = p->hand == group ? atom_load_relaxed(&line->overflow) : 0;
+        while (row != 0) {
+            line = overflow_bucket(store, p, row);
+            clock_line(hunt, line, group);
+            row = atom_load_relaxed(&line->overflow);
+        }
+        if (hunt->count < hunt->wanted) {
+            p->hand++;
+        }
+    }
+}
+
+unsigned evict_batch(struct store *store, struct partition *p, unsigned count, bool force,
+                     uint32_t now) {
+    struct hunt hunt = {.store = store, .p = p, .now = now, .force = force};
+    hunt.wanted = count < EVICT_BATCH_MAX ? count : EVICT_BATCH_MAX;
+    if (small_is_due(p)) {
+        choose_small(&hunt);
+    } else {
+        choose_main(&hunt);
+    }
+    for (unsigned i = 0; i < hunt.count; i++) {
+        struct cursor *victim = &hunt.victims[i];
+        victim->shape = atom_load_relaxed(&victim->item->shape);
+        bool dead = item_is_dead(p, atom_load_relaxed(&victim->item->version),
+                                 item_expiry(victim->item, victim->shape), now);
+        if ((victim->slot & SLOT_MAIN) == 0) {
+            uncount_small(store, p, victim);
+        }
+        item_unlink(store, p, victim, dead ? LEAVE_EXPIRED : LEAVE_EVICTED, now);
+    }
+    return hunt.count;
+}
+
+/* While memory is still free nobody is judged: the oldest go to main as they are. */
+void evict_balance(struct store *store, struct partition *p) {
+    bool filling = slab_pool_can_populate(&store->pool);
+    uint64_t items = atom_load_relaxed(&p->counters.items);
+    uint64_t bound = (filling ? items / 8 : items) + SMALL_ENTRIES_MIN;
+    for (unsigned i = 0; i < 2 && p->small.entries > bound; i++) {
+        uint32_t fragment;
+        struct cursor cursor;
+        if (small_queue_pop(store, p, &fragment) &&
+            fragment_find(store, p, fragment, &cursor)) {
+            promote(store, p, &cursor);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+/* larder: expiry and flush_all, ahead of need
+ *
+ * A page knows how many of its items expire, and the earliest and latest moment. A sweep over the
+ * page metadata (a hint, read without a lock) visits a page when more than a hundredth of its
+ * chunks should be dead by now, or all of them; a visit finds out exactly. Pages are dealt to cores
+ * in runs. */
+#include "src/store/partition.h"
+
+/* Pages a core looks at in a row before the next core's run begins. */
+#define RUN_PAGES 64u
+/* Chunks looked at in one hold. */
+#define VISIT_BATCH 8u
+#define DEAD_SHARE 100u
+
+void page_note_expiry(struct store *store, uint64_t location, uint32_t expiry) {
+    struct slab_page *meta =
+        slab_page_of(&store->pool, slab_location_page(&store->pool, location));
+    atom_own_add(&meta->expiring_count, 1u);
+    if (expiry < atom_load_relaxed(&meta->expiry_earliest)) {
+        atom_store_relaxed(&meta->expiry_earliest, expiry);
+    }
+    if (expiry > atom_load_relaxed(&meta->expiry_latest)) {
+        atom_store_relaxed(&meta->expiry_latest, expiry);
+    }
+}
+
+void page_drop_expiry(struct store *store, uint64_t location) {
+    struct slab_page *meta =
+        slab_page_of(&store->pool, slab_location_page(&store->pool, location));
+    uint16_t count = atom_load_relaxed(&meta->expiring_count);
+    ASSERT(count != 0);
+    atom_store_relaxed(&meta->expiring_count, (uint16_t)(count - 1));
+    if (count == 1) {
+        atom_store_relaxed(&meta->expiry_earliest, UINT32_MAX);
+        atom_store_relaxed(&meta->expiry_latest, 0u);
+    }
+}
+
+/* How many of the page's items should be dead by now, if their ends are spread evenly. */
+static uint64_t expected_dead(const struct slab_page *meta, uint32_t now) {
+    uint64_t count = atom_load_relaxed(&meta->expiring_count);
+    uint32_t earliest = atom_load_relaxed(&meta->expiry_earliest);
+    uint32_t latest = atom_load_relaxed(&meta->expiry_latest);
+    if (count == 0 || now < earliest) {
+        return 0;
+    }
+    if (now >= latest) {
+        return count;
+    }
+    uint64_t dead = count * (now - earliest + 1) / (latest - earliest + 1);
+    return dead == 0 ? 1 : dead;
+}
+
+static bool page_is_due(const struct store *store, uint32_t page, uint32_t now) {
+    const struct slab_page *meta = slab_page_of(&store->pool, page);
+    if (atom_load_relaxed(&meta->kind) != SLAB_PAGE_CHUNKS) {
+        return false;
+    }
+    const struct partition *p = &store->partitions[atom_load_relaxed(&meta->owner)];
+    if (atom_load_relaxed(&meta->flush_seen) != atom_load_relaxed(&p->flush_count)) {
+        return true;
+    }
+    uint32_t chunks = store->pool.classes.per_page[atom_load_relaxed(&meta->class_id)];
+    uint64_t dead = expected_dead(meta, now);
+    return dead != 0 && (dead * DEAD_SHARE >= chunks ||
+                         dead == atom_load_relaxed(&meta->expiring_count));
+}
+
+/* Looks at one chunk; true when the page is gone with it. */
+static bool visit_chunk(struct store_core *core, uint64_t location) {
+    struct store *store = core->store;
+    struct visit *visit = &core->visit;
+    struct item *item = item_at(store, location);
+    uint32_t shape = atom_load_relaxed(&item->shape);
+    if (ITEM_KEY_BYTES(shape) == 0) {
+        return false;
+    }
+    uint32_t expiry = item_expiry(item, shape);
+    uint32_t now = core->now;
+    if (!item_is_dead(visit->p, atom_load_relaxed(&item->version), expiry, now)) {
+        if (expiry != 0) {
+            visit->earliest = expiry < visit->earliest ? expiry : visit->earliest;
+            visit->latest = expiry > visit->latest ? expiry : visit->latest;
+        }
+        return false;
+    }
+    struct cursor cursor;
+    if (!index_find_location(store, visit->p, item_hash(store, item, shape), location,
+                             &cursor)) {
+        return false;
+    }
+    struct slab_page *meta = slab_page_of(&store->pool, visit->page);
+    bool last = atom_load_relaxed(&meta->used_count) == 1 && (shape & ITEM_CHAINED) == 0;
+    item_unlink(store, visit->p, &cursor, LEAVE_EXPIRED, now);
+    atom_own_add(&visit->p->counters.expired_upkeep, 1u);
+    return last;
+}
+
+/* The bounds start anew: what is linked during the visit notes itself, the visit adds the rest. */
+static void visit_begin(struct visit *visit, struct slab_page *meta) {
+    visit->begun = true;
+    visit->index = 0;
+    visit->earliest = UINT32_MAX;
+    visit->latest = 0;
+    visit->flush_count = atom_load_relaxed(&visit->p->flush_count);
+    atom_store_relaxed(&meta->expiry_earliest, UINT32_MAX);
+    atom_store_relaxed(&meta->expiry_latest, 0u);
+}
+
+static void visit_end(struct visit *visit, struct slab_page *meta) {
+    atom_store_relaxed(&meta->flush_seen, visit->flush_count);
+    if (visit->earliest < atom_load_relaxed(&meta->expiry_earliest)) {
+        atom_store_relaxed(&meta->expiry_earliest, visit->earliest);
+    }
+    if (visit->latest > atom_load_relaxed(&meta->expiry_latest)) {
+        atom_store_relaxed(&meta->expiry_latest, visit->latest);
+    }
+}
+
+/* Looks at up to VISIT_BATCH chunks, under the lock. True: more to do. */
+static bool visit_step(struct store_core *core) {
+    struct store *store = core->store;
+    struct visit *visit = &core->visit;
+    struct slab_page *meta = slab_page_of(&store->pool, visit->page);
+    if (atom_load_relaxed(&meta->kind) != SLAB_PAGE_CHUNKS ||
+        atom_load_relaxed(&meta->owner) != visit->p->number) {
+        return false;
+    }
+    if (!visit->begun) {
+        visit_begin(visit, meta);
+    }
+    unsigned chunks = store->pool.classes.per_page[atom_load_relaxed(&meta->class_id)];
+    for (unsigned i = 0; i < VISIT_BATCH; i++) {
+        visit->index = slab_page_next_used(&store->pool, visit->page, visit->index);
+        if (visit->index >= chunks) {
+            visit_end(visit, meta);
+            return false;
+        }
+        uint64_t location = slab_chunk_location(&store->pool, visit->page, visit->index);
+        if (visit_chunk(core, location)) {
+            return false;
+        }
+        visit->index++;
+    }
+    return true;
+}
+
+static void visit_go_on(struct store_core *core) {
+    struct partition *p = core->visit.p;
+    partition_lock(core, p);
+    bool more = visit_step(core);
+    partition_unlock(core, p);
+    if (!more) {
+        core->visit.p = NULL;
+    }
+}
+
+static void visit_start(struct store_core *core, uint32_t page) {
+    struct store *store = core->store;
+    const struct slab_page *meta = slab_page_of(&store->pool, page);
+    core->visit =
+        (struct visit){.p = &store->partitions[atom_load_relaxed(&meta->owner)], .page = page};
+    visit_go_on(core);
+}
+
+/* The next page of the core's share behind `page`. */
+static uint32_t page_next(const struct store_core *core, uint32_t page) {
+    page++;
+    if (page % RUN_PAGES == 0) {
+        page += (core->store->config.core_count - 1) * RUN_PAGES;
+    }
+    return page;
+}
+
+/* A sweep of all pages begins at most once a second. */
+bool expire_step(struct store_core *core, unsigned pages) {
+    const struct store *store = core->store;
+    if (core->visit.p != NULL) {
+        visit_go_on(core);
+        return true;
+    }
+    uint32_t end = atom_load_relaxed(&store->pool.extents_live) * store->pool.pages_per_extent;
+    if (core->expiry_page >= end) {
+        if (core->expiry_started == core->now) {
+            return false;
+        }
+        core->expiry_started = core->now;
+        core->expiry_page = core->index * RUN_PAGES;
+    }
+    for (unsigned i = 0; i < pages && core->expiry_page < end; i++) {
+        uint32_t page = core->expiry_page;
+        core->expiry_page = page_next(core, page);
+        if (page_is_due(store, page, core->now)) {
+            visit_start(core, page);
+            return true;
+        }
+    }
+    return core->expiry_page < end;
+}

@@ -1,0 +1,168 @@
+/* larder: loans of large values, and the limbo of dead ones
+ *
+ * A loan and an unlink may race; who sees whom is settled by two sequentially consistent edges:
+ *   lender:   count += 1 (seq_cst)          unlinker: bucket version changed
+ *             bucket version unchanged?               fence (seq_cst)
+ *                                                     count == 0?
+ * At least one of them sees the other: either the lender finds the version changed and gives up, or
+ * the unlinker finds the count raised and leaves the chain alone until it is 0 again. */
+#include "src/store/partition.h"
+
+/* Loans, dead chains and unfinished uploads together: 1/8 of the partition's share. */
+#define UNSETTLED_SHARE 8u
+/* Entries of limbo looked at in one step. */
+#define LIMBO_LOOK_MAX 4u
+
+_Atomic uint32_t *lend_counter(struct store *store, uint64_t location) {
+    uint32_t page = slab_location_page(&store->pool, location);
+    uint64_t offset = ((location - 1) << 3) & (slab_page_bytes(&store->pool) - 1);
+    uint32_t quarter = (uint32_t)(offset / (slab_page_bytes(&store->pool) / 4));
+    return &slab_page_of(&store->pool, page)->lends[quarter];
+}
+
+bool lend_allowed(const struct store *store, const struct partition *p, uint64_t bytes) {
+    uint64_t limit = atom_load_relaxed(&store->pool.pages_limit) << store->pool.page_shift;
+    uint64_t share = limit / store->partition_count / UNSETTLED_SHARE;
+    return atom_load_relaxed(&p->lent_bytes) + atom_load_relaxed(&p->limbo_bytes) +
+               atom_load_relaxed(&p->uncommitted_bytes) + bytes <=
+           share;
+}
+
+uint64_t store_lend_bytes_min(void) {
+    return LEND_BYTES_MIN;
+}
+
+/* -- what the holder of a lease does ----------------------------------------------------------- */
+
+static void span_clip(struct iovec *span, uint64_t position, uint64_t offset) {
+    if (offset > position) {
+        uint64_t skip = offset - position;
+        span->iov_base = (uint8_t *)span->iov_base + skip;
+        span->iov_len -= skip;
+    }
+}
+
+unsigned store_lease_spans(const struct store *store, const struct store_lease *lease,
+                           uint64_t *offset, struct iovec *spans, unsigned count) {
+    unsigned filled = 0;
+    uint64_t position = 0;
+    uint64_t location = lease->next;
+    struct iovec piece = {slab_at(&store->pool, lease->location) + lease->head_offset,
+                          lease->head_bytes};
+    while (filled < count && *offset < lease->value_bytes) {
+        uint64_t end = position + piece.iov_len;
+        if (*offset < end) {
+            spans[filled] = piece;
+            span_clip(&spans[filled], position, *offset);
+            *offset = end;
+            filled++;
+        }
+        position = end;
+        if (location == 0) {
+            break;
+        }
+        struct continuation *next = continuation_at(store, location);
+        piece = (struct iovec){next->bytes, atom_load_relaxed(&next->used_bytes)};
+        location = atom_load_relaxed(&next->next);
+    }
+    return filled;
+}
+
+void store_lease_copy(const struct store *store, const struct store_lease *lease, uint64_t offset,
+                      uint8_t *to, size_t bytes) {
+    while (bytes > 0) {
+        struct iovec span;
+        if (store_lease_spans(store, lease, &offset, &span, 1) == 0) {
+            return;
+        }
+        size_t part = span.iov_len < bytes ? span.iov_len : bytes;
+        slab_copy_out(to, span.iov_base, part);
+        to += part;
+        bytes -= part;
+    }
+}
+
+void store_lease_return(struct store_core *core, struct store_lease *lease) {
+    if (lease->location == 0) {
+        return;
+    }
+    struct store *store = core->store;
+    struct partition *p = &store->partitions[lease->partition];
+    (void)atom_fetch_sub(&p->lent_bytes, lease->value_bytes);
+    uint32_t before = atom_fetch_sub(lend_counter(store, lease->location), 1u);
+    ASSERT(before != 0);
+    lease->location = 0;
+}
+
+/* -- limbo ------------------------------------------------------------------------------------- */
+
+void limbo_add(struct store *store, struct partition *p, uint64_t location, uint64_t bytes) {
+    struct item *item = item_at(store, location);
+    /* No slot names it any more: page moves must leave it alone. */
+    uint32_t shape = atom_load_relaxed(&item->shape);
+    atom_store_relaxed(&item->shape, shape & ~0xffu);
+    atom_store_relaxed(&item->accessed, (uint32_t)(bytes / 8)); /* what limbo_bytes counts */
+    atom_store_relaxed(&item->version, 0u);
+    if (p->limbo_tail == 0) {
+        p->limbo_head = location;
+    } else {
+        atom_store_relaxed(&item_at(store, p->limbo_tail)->version, location);
+    }
+    p->limbo_tail = location;
+    atom_own_add(&p->limbo_bytes, bytes / 8 * 8);
+    upkeep_request(p, UPKEEP_LIMBO);
+}
+
+static void limbo_shift(struct store *store, struct partition *p) {
+    uint64_t location = p->limbo_head;
+    p->limbo_head = atom_load_relaxed(&item_at(store, location)->version);
+    if (p->limbo_head == 0) {
+        p->limbo_tail = 0;
+    }
+}
+
+/* To the end of the line: it is on loan. */
+static void limbo_rotate(struct store *store, struct partition *p) {
+    uint64_t location = p->limbo_head;
+    if (location == p->limbo_tail) {
+        return;
+    }
+    limbo_shift(store, p);
+    atom_store_relaxed(&item_at(store, location)->version, 0u);
+    atom_store_relaxed(&item_at(store, p->limbo_tail)->version, location);
+    p->limbo_tail = location;
+}
+
+/* Where the chain behind a head in limbo begins. Its shape has lost the key bytes only. */
+static struct item_chain *limbo_chain(struct store *store, uint64_t location) {
+    struct item *item = item_at(store, location);
+    return item_chain(item, atom_load_relaxed(&item->shape));
+}
+
+static void chain_free_some(struct store *store, struct partition *p, uint64_t location) {
+    struct item_chain *chain = limbo_chain(store, location);
+    for (unsigned i = 0; i < FREE_BATCH_MAX; i++) {
+        uint64_t next = atom_load_relaxed(&chain->next);
+        if (next == 0) {
+            uint32_t granules = atom_load_relaxed(&item_at(store, location)->accessed);
+            atom_own_add(&p->limbo_bytes, (uint64_t)0 - (uint64_t)granules * 8);
+            limbo_shift(store, p);
+            (void)space_give(store, p, location);
+            return;
+        }
+        atom_store_relaxed(&chain->next, atom_load_relaxed(&continuation_at(store, next)->next));
+        (void)space_give(store, p, next);
+    }
+}
+
+bool limbo_step(struct store *store, struct partition *p) {
+    for (unsigned i = 0; i < LIMBO_LOOK_MAX && p->limbo_head != 0; i++) {
+        atom_fence_seq_cst();
+        if (atom_load_seq_cst(lend_counter(store, p->limbo_head)) == 0) {
+            chain_free_some(store, p, p->limbo_head);
+            return true;
+        }
+        limbo_rotate(store, p);
+    }
+    return false;
+}

@@ -1,0 +1,271 @@
+/* larder: putting a new item in its place, under the lock */
+#include "src/store/partition.h"
+
+uint32_t write_marks(const struct store_write *write) {
+    return (write->expiry != 0 ? (uint32_t)ITEM_HAS_EXPIRY : 0) |
+           (write->client_flags != 0 ? (uint32_t)ITEM_HAS_FLAGS : 0) |
+           (write->set_token ? (uint32_t)ITEM_HAS_TOKEN : 0) |
+           (write->key_is_binary ? (uint32_t)ITEM_KEY_BINARY : 0);
+}
+
+bool write_needs_chain(const struct store *store, uint32_t marks, uint32_t key_bytes,
+                       uint64_t value_bytes) {
+    uint64_t bytes = item_key_offset(marks | ITEM_HAS_EXPIRY) + key_bytes + value_bytes;
+    return bytes > slab_chunk_bytes_max(&store->pool.classes);
+}
+
+/* Fields and key; the value is the caller's, and so is the order of publishing. */
+static void item_write_head(struct attempt *attempt, struct item *item) {
+    const struct store_write *write = attempt->write;
+    uint32_t shape = attempt->shape;
+    atom_store_relaxed(&item->accessed, attempt->core->now);
+    if ((shape & ITEM_HAS_TOKEN) != 0) {
+        atom_store_relaxed(item_u64(item, item_token_offset()), write->token);
+    }
+    if ((shape & ITEM_HAS_EXPIRY) != 0) {
+        atom_store_relaxed(item_u32(item, item_expiry_offset(shape)), write->expiry);
+    }
+    if ((shape & ITEM_HAS_FLAGS) != 0) {
+        atom_store_relaxed(item_u32(item, item_flags_offset(shape)), write->client_flags);
+    }
+    slab_fill(item_byte(item, item_key_offset(shape)), write->key.data, write->key.len);
+}
+
+/* Gives the item its version; returns the CAS unique that clients see. */
+static void item_stamp(struct attempt *attempt, struct item *item) {
+    uint64_t version = partition_next_version(attempt->p);
+    atom_store_relaxed(&item->version, version);
+    atom_store_relaxed(&item->shape, attempt->shape);
+    if (attempt->token != NULL) {
+        bool in_items = attempt->core->store->config.token_in_items;
+        *attempt->token = !in_items ? 0
+                          : (attempt->shape & ITEM_HAS_TOKEN) != 0 ? attempt->write->token
+                                                                   : version;
+    }
+}
+
+/* An add that finds the key counts as an access, as in memcached. */
+static void count_access(const struct cursor *cursor) {
+    uint64_t slot = cursor->slot;
+    if (slot_freq(slot) < SLOT_FREQ_MAX) {
+        (void)atom_compare_exchange(&cursor->line->slots[cursor->slot_index], &slot,
+                                    slot_with_freq(slot, slot_freq(slot) + 1));
+    }
+}
+
+static enum store_outcome decide_live(struct attempt *attempt, const struct cursor *cursor) {
+    const struct store_write *write = attempt->write;
+    uint64_t version = atom_load_relaxed(&cursor->item->version);
+    if (attempt->expect_version != 0 && attempt->expect_version != version) {
+        attempt->changed = true;
+        return STORE_EXISTS;
+    }
+    if (write->mode == STORE_ADD) {
+        count_access(cursor);
+        return STORE_NOT_STORED;
+    }
+    bool comparable = attempt->core->store->config.token_in_items;
+    if (write->compare &&
+        (!comparable || item_token(cursor->item, cursor->shape, version) != write->compare_token)) {
+        return STORE_EXISTS;
+    }
+    return STORE_OK;
+}
+
+static enum store_outcome decide_absent(struct attempt *attempt) {
+    const struct store_write *write = attempt->write;
+    if (attempt->expect_version != 0) {
+        attempt->changed = true;
+        return STORE_NOT_STORED;
+    }
+    if (write->compare) {
+        return STORE_NOT_FOUND;
+    }
+    return write->mode == STORE_SET || write->mode == STORE_ADD ? STORE_OK : STORE_NOT_STORED;
+}
+
+/* Finds the key's live item; one that is dead is taken out on the way. */
+static bool find_live(struct attempt *attempt, struct cursor *cursor) {
+    struct store *store = attempt->core->store;
+    struct partition *p = attempt->p;
+    uint32_t now = attempt->core->now;
+    if (!index_find(store, p, &attempt->write->key, cursor)) {
+        return false;
+    }
+    if (item_is_dead(p, atom_load_relaxed(&cursor->item->version),
+                     item_expiry(cursor->item, cursor->shape), now)) {
+        item_unlink(store, p, cursor, LEAVE_EXPIRED, now);
+        return false;
+    }
+    return true;
+}
+
+/* The chunk of the live item serves the new one too: same class, short, not shared. */
+static bool fits_in_place(const struct attempt *attempt, const struct cursor *cursor) {
+    const struct slab_classes *classes = &attempt->core->store->pool.classes;
+    uint32_t bytes = item_total_bytes(attempt->shape);
+    return attempt->value != NULL && (cursor->shape & ITEM_CHAINED) == 0 &&
+           bytes <= FILL_IN_HOLD_BYTES_MAX &&
+           slab_class_of(classes, item_total_bytes(cursor->shape)) ==
+               slab_class_of(classes, bytes);
+}
+
+static void uncount_in_place(struct store *store, struct partition *p,
+                             const struct cursor *cursor) {
+    struct item *item = cursor->item;
+    uint64_t location = slot_location(cursor->slot);
+    uint32_t page = slab_location_page(&store->pool, location);
+    unsigned class_id = atom_load_relaxed(&slab_page_of(&store->pool, page)->class_id);
+    uint64_t bytes = item_memcached_bytes(store, item, cursor->shape);
+    atom_own_add(&p->counters.bytes, (uint64_t)0 - bytes);
+    atom_own_add(&p->classes[class_id].bytes, (uint64_t)0 - bytes);
+    if (item_expiry(item, cursor->shape) != 0) {
+        page_drop_expiry(store, location);
+    }
+}
+
+static void count_in_place(struct attempt *attempt, const struct cursor *cursor) {
+    struct store *store = attempt->core->store;
+    uint64_t location = slot_location(cursor->slot);
+    uint32_t page = slab_location_page(&store->pool, location);
+    unsigned class_id = atom_load_relaxed(&slab_page_of(&store->pool, page)->class_id);
+    uint64_t bytes = item_memcached_bytes(store, cursor->item, attempt->shape);
+    atom_own_add(&attempt->p->counters.bytes, bytes);
+    atom_own_add(&attempt->p->classes[class_id].bytes, bytes);
+    atom_own_add(&attempt->p->counters.items_total, 1u);
+    if (attempt->write->expiry != 0) {
+        page_note_expiry(store, location, attempt->write->expiry);
+    }
+}
+
+static void overwrite_in_place(struct attempt *attempt, const struct cursor *cursor) {
+    struct item *item = cursor->item;
+    uncount_in_place(attempt->core->store, attempt->p, cursor);
+    bucket_change_begin(cursor->home);
+    item_write_head(attempt, item);
+    slab_fill(item_byte(item, item_value_offset(attempt->shape)), attempt->value->iov_base,
+              attempt->value->iov_len);
+    item_stamp(attempt, item);
+    index_relocate(cursor, slot_location(cursor->slot), SLOT_FETCHED);
+    bucket_change_end(cursor->home);
+    count_in_place(attempt, cursor);
+}
+
+/* The new item inherits the old one's place and counter. */
+static void link_over(struct attempt *attempt, const struct cursor *cursor) {
+    struct store *store = attempt->core->store;
+    struct item *item = item_at(store, attempt->location);
+    item_write_head(attempt, item);
+    item_stamp(attempt, item);
+    bucket_change_begin(cursor->home);
+    uint64_t before = atom_load_relaxed(&cursor->line->slots[cursor->slot_index]);
+    index_relocate(cursor, attempt->location, SLOT_FETCHED);
+    bucket_change_end(cursor->home);
+    uint64_t slot = atom_load_relaxed(&cursor->line->slots[cursor->slot_index]);
+    item_account(store, attempt->p, item, attempt->shape, slot);
+    item_discard(store, attempt->p, before, LEAVE_REPLACED, attempt->core->now);
+    attempt->location = 0;
+}
+
+static void link_new(struct attempt *attempt) {
+    struct store *store = attempt->core->store;
+    struct partition *p = attempt->p;
+    uint64_t hash = attempt->write->key.hash;
+    struct item *item = item_at(store, attempt->location);
+    item_write_head(attempt, item);
+    item_stamp(attempt, item);
+    bool returned = ghost_take(store, p, hash);
+    bool main_queue = returned || !small_queue_push(store, p, hash);
+    if (!index_insert(store, p, hash, attempt->location, main_queue)) {
+        atom_store_relaxed(&item->shape, attempt->shape & ~0xffu);
+        attempt->need = NEED_TABLE_PAGE;
+        return;
+    }
+    atom_own_add(&p->counters.ghost_hits, returned ? 1u : 0u);
+    item_account(store, p, item, attempt->shape,
+                 attempt->location | (main_queue ? SLOT_MAIN : 0));
+    attempt->location = 0;
+    evict_balance(store, p);
+    if (index_wants_growth(p)) {
+        (void)index_step(store, p);
+    }
+}
+
+/* Takes a chunk and fills it, in this hold: only for short items. */
+static bool take_and_fill(struct attempt *attempt) {
+    struct store *store = attempt->core->store;
+    uint32_t bytes = item_total_bytes(attempt->shape);
+    unsigned class_id = slab_class_of(&store->pool.classes, bytes);
+    uint64_t location = space_take(store, attempt->p, class_id);
+    if (location == 0) {
+        attempt->need = NEED_CHUNK;
+        return false;
+    }
+    struct item *item = item_at(store, location);
+    slab_fill(item_byte(item, item_value_offset(attempt->shape)), attempt->value->iov_base,
+              attempt->value->iov_len);
+    attempt->location = location;
+    return true;
+}
+
+enum store_outcome link_attempt(struct attempt *attempt) {
+    struct cursor cursor;
+    attempt->need = NEED_NOTHING;
+    bool live = find_live(attempt, &cursor);
+    enum store_outcome outcome =
+        live ? decide_live(attempt, &cursor) : decide_absent(attempt);
+    if (outcome != STORE_OK) {
+        return outcome;
+    }
+    if (live && attempt->location == 0 && fits_in_place(attempt, &cursor)) {
+        overwrite_in_place(attempt, &cursor);
+        return STORE_OK;
+    }
+    if (attempt->location == 0 && !take_and_fill(attempt)) {
+        return STORE_OK;
+    }
+    if (live) {
+        link_over(attempt, &cursor);
+    } else {
+        link_new(attempt);
+    }
+    return STORE_OK;
+}
+
+bool link_fetch(struct attempt *attempt, unsigned class_id, unsigned *spent) {
+    struct store_core *core = attempt->core;
+    if (attempt->need == NEED_TABLE_PAGE) {
+        return space_make_table_page(core, attempt->p);
+    }
+    if (space_make(core, attempt->p, class_id, spent)) {
+        return true;
+    }
+    partition_lock(core, attempt->p);
+    atom_own_add(&attempt->p->counters.no_memory, 1u);
+    atom_own_add(&attempt->p->classes[class_id].no_memory, 1u);
+    partition_unlock(core, attempt->p);
+    return false;
+}
+
+void link_settle(struct store_core *core, struct partition *p) {
+    uint32_t due = atom_load_relaxed(&p->upkeep_due);
+    if ((due & UPKEEP_SPARE) != 0) {
+        atom_store_relaxed(&p->upkeep_due, due & ~(uint32_t)UPKEEP_SPARE);
+        (void)!space_make_table_page(core, p);
+    }
+}
+
+void link_failed_set(struct store_core *core, const struct store_write *write,
+                     enum store_outcome why) {
+    struct partition *p = partition_of(core->store, write->key.hash);
+    struct cursor cursor;
+    partition_lock(core, p);
+    if (why == STORE_TOO_LARGE) {
+        atom_own_add(&p->counters.too_large, 1u);
+    }
+    if (write->mode == STORE_SET && !write->compare &&
+        index_find(core->store, p, &write->key, &cursor)) {
+        item_unlink(core->store, p, &cursor, LEAVE_REPLACED, core->now);
+    }
+    partition_unlock(core, p);
+}

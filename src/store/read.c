@@ -1,0 +1,358 @@
+/* larder: reading without a lock
+ *
+ * Order of one look: geometry, bucket, its version (even), slots; header; version again before a
+ * length or link is used; key; value; version once more. A miss additionally checks the geometry.
+ * What fails begins anew; after READ_TRIES_MAX the reader takes the lock. Readers write to the
+ * bucket line alone, and only while it is news. */
+#include "src/store/partition.h"
+
+struct look {
+    struct store_core *core;
+    struct partition *p;
+    const struct store_key *key;
+    struct store_sink *sink;
+    struct store_head *head;
+    struct store_lease *lease; /* NULL: nothing is lent */
+    bool force_lend;           /* whatever the bound says; internal readers */
+    bool locked;
+    struct bucket *bucket;
+    uint32_t version;
+    struct bucket *line;
+    unsigned slot_index;
+    uint64_t slot;
+};
+
+enum look_result {
+    LOOK_MISS = STORE_MISS,
+    LOOK_EXPIRED = STORE_EXPIRED,
+    LOOK_FLUSHED = STORE_FLUSHED,
+    LOOK_HIT = STORE_HIT,
+    LOOK_LENT = STORE_LENT,
+    LOOK_OTHER, /* another key's item */
+    LOOK_AGAIN, /* something changed underneath */
+};
+
+static bool look_is_valid(const struct look *look) {
+    atom_fence_acquire();
+    return atom_load_relaxed(&look->bucket->version) == look->version;
+}
+
+void store_prefetch_bucket(struct store_core *core, uint64_t hash, bool for_write) {
+    const struct store *store = core->store;
+    const struct partition *p = partition_of(store, hash);
+    uint32_t number = geometry_bucket_of(atom_load_acquire(&p->geometry), hash);
+    const struct bucket *bucket = index_bucket(store, p, number);
+    if (for_write) {
+        __builtin_prefetch(bucket, 1);
+        __builtin_prefetch(&p->lock, 1);
+    } else {
+        __builtin_prefetch(bucket, 0);
+    }
+}
+
+void store_prefetch_item(struct store_core *core, uint64_t hash) {
+    const struct store *store = core->store;
+    const struct partition *p = partition_of(store, hash);
+    uint32_t number = geometry_bucket_of(atom_load_acquire(&p->geometry), hash);
+    const struct bucket *bucket = index_bucket(store, p, number);
+    uint64_t match = slot_match_of(hash, number);
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        uint64_t slot = atom_load_relaxed(&bucket->slots[i]);
+        if (slot_match(slot) == match && slot != 0) {
+            const uint8_t *item = slab_at(&store->pool, slot_location(slot));
+            __builtin_prefetch(item);
+            __builtin_prefetch(item + 64);
+            __builtin_prefetch(item + 128);
+            return;
+        }
+    }
+    uint32_t row = atom_load_relaxed(&bucket->overflow);
+    if (row != 0 && row < atom_load_acquire(&p->overflow_rows)) {
+        __builtin_prefetch(overflow_bucket(store, p, row));
+    }
+}
+
+static void head_fill(const struct look *look, struct item *item, uint32_t shape) {
+    struct store_head *head = look->head;
+    const struct store *store = look->core->store;
+    uint64_t location = slot_location(look->slot);
+    head->version = atom_load_relaxed(&item->version);
+    head->token =
+        store->config.token_in_items ? item_token(item, shape, head->version) : 0;
+    head->value_bytes = item_value_bytes(item, shape);
+    head->client_flags = item_client_flags(item, shape);
+    head->expiry = item_expiry(item, shape);
+    head->accessed = atom_load_relaxed(&item->accessed);
+    head->key_bytes = (uint8_t)ITEM_KEY_BYTES(shape);
+    head->class_id = atom_load_relaxed(
+        &slab_page_of(&store->pool, slab_location_page(&store->pool, location))->class_id);
+    head->fetched = (look->slot & SLOT_FETCHED) != 0;
+    head->stale = (shape & ITEM_STALE) != 0;
+    head->win_sent = (shape & ITEM_WIN_SENT) != 0;
+    head->key_is_binary = (shape & ITEM_KEY_BINARY) != 0;
+}
+
+/* Copies a chained value. Every hop is checked before its link or length is used. */
+static enum look_result chain_copy(struct look *look, struct item *item, uint32_t shape,
+                                   uint8_t *to) {
+    const struct store *store = look->core->store;
+    uint64_t left = look->head->value_bytes;
+    uint64_t part = ITEM_VALUE_BYTES(shape);
+    uint64_t next = atom_load_relaxed(&item_chain(item, shape)->next);
+    const uint8_t *from = item_byte(item, item_value_offset(shape));
+    for (;;) {
+        if (!look_is_valid(look) || part > left) {
+            return LOOK_AGAIN;
+        }
+        slab_copy_out(to, from, part);
+        to += part;
+        left -= part;
+        if (left == 0) {
+            return LOOK_HIT;
+        }
+        if (!slab_location_valid(&store->pool, next)) {
+            return LOOK_AGAIN;
+        }
+        struct continuation *chunk = continuation_at(store, next);
+        part = atom_load_relaxed(&chunk->used_bytes);
+        next = atom_load_relaxed(&chunk->next);
+        from = chunk->bytes;
+    }
+}
+
+/* Lends the chain: raise the count, then look whether the item still stands. */
+static enum look_result chain_lend(struct look *look, struct item *item, uint32_t shape) {
+    struct store *store = look->core->store;
+    uint64_t location = slot_location(look->slot);
+    *look->lease = (struct store_lease){
+        .location = location,
+        .next = atom_load_relaxed(&item_chain(item, shape)->next),
+        .value_bytes = look->head->value_bytes,
+        .head_offset = item_value_offset(shape),
+        .head_bytes = ITEM_VALUE_BYTES(shape),
+        .partition = look->p->number,
+        .lent_at = look->core->now,
+    };
+    (void)atom_fetch_add(lend_counter(store, location), 1u);
+#ifdef LARDER_PLANT_LEND_UNFENCED
+    bool stands = true;
+#else
+    atom_fence_seq_cst();
+    bool stands = atom_load_seq_cst(&look->bucket->version) == look->version;
+#endif
+    if (!stands) {
+        (void)atom_fetch_sub(lend_counter(store, location), 1u);
+        look->lease->location = 0;
+        return LOOK_AGAIN;
+    }
+    (void)atom_fetch_add(&look->p->lent_bytes, look->lease->value_bytes);
+    return LOOK_LENT;
+}
+
+static bool look_may_lend(const struct look *look, uint32_t shape) {
+    return look->lease != NULL && (shape & ITEM_CHAINED) != 0 &&
+           look->head->value_bytes >= LEND_BYTES_MIN &&
+           (look->force_lend || lend_allowed(look->core->store, look->p, look->head->value_bytes));
+}
+
+/* Hands the value over as the sink wants it. */
+static enum look_result value_deliver(struct look *look, struct item *item, uint32_t shape) {
+    look->sink->may_lend = look_may_lend(look, shape);
+    uint8_t *to = look->sink->place(look->sink, look->head);
+    if (to == NULL) {
+        return look->sink->may_lend ? chain_lend(look, item, shape) : LOOK_HIT;
+    }
+    if ((shape & ITEM_CHAINED) != 0) {
+        return chain_copy(look, item, shape, to);
+    }
+    slab_copy_out(to, item_byte(item, item_value_offset(shape)), ITEM_VALUE_BYTES(shape));
+    return LOOK_HIT;
+}
+
+/* Lengths are garbage until the version is checked; what is in a page stays in it. */
+static bool shape_is_possible(const struct store *store, uint64_t location, uint32_t shape) {
+    return item_total_bytes(shape) <= slab_bytes_to_page_end(&store->pool, location);
+}
+
+static enum look_result look_at_item(struct look *look) {
+    const struct store *store = look->core->store;
+    uint64_t location = slot_location(look->slot);
+    if (!slab_location_valid(&store->pool, location)) {
+        return LOOK_AGAIN;
+    }
+    struct item *item = item_at(store, location);
+    uint32_t shape = atom_load_relaxed(&item->shape);
+#ifndef LARDER_PLANT_LENGTH_UNCHECKED
+    if (!look_is_valid(look) || !shape_is_possible(store, location, shape)) {
+        return LOOK_AGAIN;
+    }
+#endif
+    if (ITEM_KEY_BYTES(shape) != look->key->len ||
+        !slab_equal(item_byte(item, item_key_offset(shape)), look->key->data, look->key->len)) {
+        return look_is_valid(look) ? LOOK_OTHER : LOOK_AGAIN;
+    }
+    head_fill(look, item, shape);
+    if (!look_is_valid(look)) {
+        return LOOK_AGAIN;
+    }
+    if (look->head->version < atom_load_relaxed(&look->p->flush_version)) {
+        return LOOK_FLUSHED;
+    }
+    if (look->head->expiry != 0 && look->head->expiry <= look->core->now) {
+        return LOOK_EXPIRED;
+    }
+    enum look_result result = value_deliver(look, item, shape);
+    return result == LOOK_HIT && !look_is_valid(look) ? LOOK_AGAIN : result;
+}
+
+/* Follows the group's chain; false when it ended. Changes look->line. */
+static enum look_result look_further(struct look *look, unsigned *hops) {
+    uint32_t row = atom_load_acquire(&look->line->overflow);
+    if (row == 0) {
+        return LOOK_MISS;
+    }
+    (*hops)++;
+    if ((*hops > CHAIN_HOPS_MAX && !look->locked) || !look_is_valid(look) ||
+        row >= atom_load_acquire(&look->p->overflow_rows)) {
+        return LOOK_AGAIN;
+    }
+    look->line = overflow_bucket(look->core->store, look->p, row);
+    return LOOK_OTHER;
+}
+
+static enum look_result look_at_line(struct look *look, uint64_t match) {
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        uint64_t slot = atom_load_relaxed(&look->line->slots[i]);
+        if (slot_match(slot) == match && slot != 0) {
+            look->slot = slot;
+            look->slot_index = i;
+            enum look_result result = look_at_item(look);
+            if (result != LOOK_OTHER) {
+                return result;
+            }
+        }
+    }
+    return LOOK_OTHER;
+}
+
+static enum look_result look_once(struct look *look) {
+    struct partition *p = look->p;
+    const struct store *store = look->core->store;
+    uint64_t geometry = atom_load_acquire(&p->geometry);
+    uint32_t number = geometry_bucket_of(geometry, look->key->hash);
+    uint64_t match = slot_match_of(look->key->hash, number);
+    look->bucket = index_bucket(store, p, number);
+    look->version = atom_load_acquire(&look->bucket->version);
+    if ((look->version & 1) != 0) {
+        return LOOK_AGAIN;
+    }
+    look->line = look->bucket;
+    unsigned hops = 0;
+    enum look_result result;
+    do {
+        result = look_at_line(look, match);
+        if (result == LOOK_OTHER) {
+            result = look_further(look, &hops);
+        }
+    } while (result == LOOK_OTHER);
+#ifndef LARDER_PLANT_MISS_UNVALIDATED
+    if (result == LOOK_MISS &&
+        (!look_is_valid(look) || atom_load_relaxed(&p->geometry) != geometry)) {
+        return LOOK_AGAIN;
+    }
+#endif
+    return result;
+}
+
+/* What an access leaves behind: a raised counter and the fetched mark, if they are news. */
+static void look_count(const struct look *look) {
+    uint64_t slot = look->slot;
+    if (slot_freq(slot) < SLOT_FREQ_MAX || (slot & SLOT_FETCHED) == 0) {
+        unsigned freq = slot_freq(slot) < SLOT_FREQ_MAX ? slot_freq(slot) + 1 : slot_freq(slot);
+        uint64_t seen = slot;
+        (void)atom_compare_exchange(&look->line->slots[look->slot_index], &seen,
+                                    slot_with_freq(slot, freq) | SLOT_FETCHED);
+    }
+}
+
+/* The access time is coarse and written under the lock only, if that is free. */
+static void look_refresh(const struct look *look) {
+    struct store_core *core = look->core;
+    if (core->now - look->head->accessed < ACCESS_COARSE_S) {
+        return;
+    }
+    if (!look->locked && !lock_try(&look->p->lock, &core->hold)) {
+        return;
+    }
+    uint64_t slot = atom_load_relaxed(&look->line->slots[look->slot_index]);
+    struct item *item = item_at(core->store, slot_location(slot));
+    bool same = slot_location(slot) == slot_location(look->slot) &&
+                slot_match(slot) == slot_match(look->slot) &&
+                atom_load_relaxed(&item->version) == look->head->version;
+    if (same) {
+        atom_store_relaxed(&item->accessed, core->now);
+    }
+    if (!look->locked) {
+        partition_unlock(core, look->p);
+    }
+}
+
+static enum look_result look_until_done(struct look *look) {
+    for (unsigned i = 0; i < READ_TRIES_MAX; i++) {
+        enum look_result result = look_once(look);
+        if (result != LOOK_AGAIN) {
+            return result;
+        }
+        atom_own_add(&look->core->read_retries, 1u);
+        cpu_pause();
+    }
+    partition_lock(look->core, look->p);
+    look->locked = true;
+    enum look_result result = look_once(look);
+    ASSERT(result != LOOK_AGAIN);
+    return result;
+}
+
+static enum store_read look_run(struct look *look) {
+    enum look_result result = look_until_done(look);
+    bool hit = result == LOOK_HIT || result == LOOK_LENT;
+    if (hit && look->sink->access != STORE_ACCESS_QUIET) {
+        look_count(look);
+        look_refresh(look);
+    }
+    if (look->locked) {
+        partition_unlock(look->core, look->p);
+    }
+    if (hit && look->sink->access == STORE_ACCESS_EXPIRY) {
+        /* Gone meanwhile, or no memory for the field: the value was right when it was read. */
+        (void)store_touch(look->core, look->key, look->sink->expiry);
+        look->head->expiry = look->sink->expiry;
+    }
+    return (enum store_read)result;
+}
+
+enum store_read store_get(struct store_core *core, const struct store_key *key,
+                          struct store_sink *sink, struct store_head *head,
+                          struct store_lease *lease) {
+    struct look look = {.core = core,
+                        .p = partition_of(core->store, key->hash),
+                        .key = key,
+                        .sink = sink,
+                        .head = head,
+                        .lease = lease};
+    return look_run(&look);
+}
+
+enum store_read read_for_rewrite(struct store_core *core, const struct store_key *key,
+                                 struct store_sink *sink, struct store_head *head,
+                                 struct store_lease *lease) {
+    sink->access = STORE_ACCESS_QUIET;
+    struct look look = {.core = core,
+                        .p = partition_of(core->store, key->hash),
+                        .key = key,
+                        .sink = sink,
+                        .head = head,
+                        .lease = lease,
+                        .force_lend = true};
+    return look_run(&look);
+}

@@ -1,0 +1,369 @@
+/* larder: room for chunks and pages
+ *
+ * A request that finds no free chunk takes, in this order: a page from the pool; victims by the
+ * eviction order, a batch a hold; a page whose few items are moved to other pages of their class
+ * (evacuation), so that memory follows the sizes; and when 64 victims were not enough, a page by
+ * force. A partition that owns far less than its share takes a page from the largest one. Every
+ * step is bounded; the lock is given up between steps. */
+#include <sched.h>
+
+#include "src/store/partition.h"
+
+/* Steps of one request before it gives up: far above what force needs. */
+#define STEPS_MAX 4096u
+/* Steps after which nobody is spared. */
+#define STEPS_GENTLE_MAX 64u
+#define PINNED_SKIP_MAX 8u
+/* Larger chunks are not moved: their copy would be too long a hold. */
+#define MOVE_BYTES_MAX 4096u
+
+uint64_t space_take(struct store *store, struct partition *p, unsigned class_id) {
+    struct slab_bin *bin = &p->classes[class_id].bin;
+    uint64_t location = slab_bin_take(&store->pool, bin);
+    if (location == 0) {
+        uint32_t page = slab_pool_take(&store->pool, p->node);
+        if (page == SLAB_NO_PAGE) {
+            return 0;
+        }
+        slab_bin_add_page(&store->pool, bin, page, p->number);
+        atom_store_relaxed(&slab_page_of(&store->pool, page)->flush_seen,
+                           atom_load_relaxed(&p->flush_count));
+        location = slab_bin_take(&store->pool, bin);
+    }
+    atom_store_relaxed(&item_at(store, location)->shape, 0u);
+    return location;
+}
+
+bool space_give(struct store *store, struct partition *p, uint64_t location) {
+    uint32_t from = slab_location_page(&store->pool, location);
+    unsigned class_id = atom_load_relaxed(&slab_page_of(&store->pool, from)->class_id);
+    uint32_t page = slab_bin_give(&store->pool, &p->classes[class_id].bin, location);
+    if (page == SLAB_NO_PAGE) {
+        return false;
+    }
+    slab_pool_give(&store->pool, page, p->node);
+    return true;
+}
+
+/* -- emptying a page --------------------------------------------------------------------------- */
+
+enum page_step { PAGE_MORE, PAGE_EMPTIED, PAGE_PINNED };
+
+struct page_job {
+    struct store *store;
+    struct partition *p;
+    uint32_t page;
+    bool move; /* into other pages of the class while they have room; else evict */
+    uint32_t now;
+    unsigned evicted;
+};
+
+/* Moves one item to another page of its class. Returns whether its old page went empty. */
+static bool item_move(struct page_job *job, const struct cursor *cursor, uint64_t to) {
+    struct store *store = job->store;
+    uint64_t from = slot_location(cursor->slot);
+    struct item *target = item_at(store, to);
+    uint32_t expiry = item_expiry(cursor->item, cursor->shape);
+    bucket_change_begin(cursor->home);
+    slab_move((uint8_t *)target, (const uint8_t *)cursor->item, item_total_bytes(cursor->shape));
+    index_relocate(cursor, to, 0);
+    bucket_change_end(cursor->home);
+    if (expiry != 0) {
+        page_drop_expiry(store, from);
+        page_note_expiry(store, to, expiry);
+    }
+    return space_give(store, job->p, from);
+}
+
+/* The chunk belongs to a large value: its item goes, its chunks follow by way of limbo. */
+static enum page_step continuation_leave(struct page_job *job, uint64_t location) {
+    struct store *store = job->store;
+    uint64_t head = atom_load_relaxed(&continuation_at(store, location)->head);
+    struct item *item = item_at(store, head);
+    uint32_t shape = atom_load_relaxed(&item->shape);
+    struct cursor cursor;
+    if (ITEM_KEY_BYTES(shape) == 0 ||
+        !index_find_location(store, job->p, item_hash(store, item, shape), head, &cursor)) {
+        return PAGE_PINNED; /* an upload, or in limbo already */
+    }
+    item_unlink(store, job->p, &cursor, LEAVE_EVICTED, job->now);
+    job->evicted++;
+    return PAGE_MORE;
+}
+
+static enum page_step item_leave(struct page_job *job, uint64_t location) {
+    struct store *store = job->store;
+    struct item *item = item_at(store, location);
+    uint32_t shape = atom_load_relaxed(&item->shape);
+    if (ITEM_KEY_BYTES(shape) == 0) {
+        return (shape & ITEM_CONTINUATION) != 0 ? continuation_leave(job, location) : PAGE_PINNED;
+    }
+    struct cursor cursor;
+    if (!index_find_location(store, job->p, item_hash(store, item, shape), location, &cursor)) {
+        return PAGE_PINNED;
+    }
+    struct slab_bin *bin =
+        &job->p->classes[atom_load_relaxed(&slab_page_of(&store->pool, job->page)->class_id)].bin;
+    uint32_t chunk_bytes = store->pool.classes.chunk_bytes[bin->class_id];
+    bool dead = item_is_dead(job->p, atom_load_relaxed(&item->version),
+                             item_expiry(item, shape), job->now);
+    bool movable = job->move && !dead && (shape & ITEM_CHAINED) == 0 &&
+                   chunk_bytes <= MOVE_BYTES_MAX;
+    uint64_t to = movable ? slab_bin_take_elsewhere(&store->pool, bin, job->page) : 0;
+    if (to != 0) {
+        return item_move(job, &cursor, to) ? PAGE_EMPTIED : PAGE_MORE;
+    }
+    uint16_t left = atom_load_relaxed(&slab_page_of(&store->pool, job->page)->used_count);
+    bool last = left == 1 && (shape & ITEM_CHAINED) == 0;
+    item_unlink(store, job->p, &cursor, dead ? LEAVE_EXPIRED : LEAVE_EVICTED, job->now);
+    job->evicted += dead ? 0 : 1;
+    return last ? PAGE_EMPTIED : PAGE_MORE;
+}
+
+/* One bounded step; under the lock. */
+static enum page_step page_empty_step(struct page_job *job) {
+    const struct slab_page *meta = slab_page_of(&job->store->pool, job->page);
+    if (atom_load_relaxed(&meta->kind) != SLAB_PAGE_CHUNKS ||
+        atom_load_relaxed(&meta->owner) != job->p->number) {
+        return PAGE_EMPTIED; /* somebody else finished it between two holds */
+    }
+    unsigned chunks =
+        job->store->pool.classes.per_page[atom_load_relaxed(&meta->class_id)];
+    unsigned index = 0;
+    bool pinned = false;
+    for (unsigned i = 0; i < MOVE_BATCH_MAX; i++) {
+        index = slab_page_next_used(&job->store->pool, job->page, index);
+        if (index >= chunks) {
+            return pinned ? PAGE_PINNED : PAGE_MORE;
+        }
+        enum page_step step =
+            item_leave(job, slab_chunk_location(&job->store->pool, job->page, index));
+        if (step == PAGE_EMPTIED) {
+            return PAGE_EMPTIED;
+        }
+        pinned = pinned || step == PAGE_PINNED;
+        index++;
+    }
+    return pinned ? PAGE_PINNED : PAGE_MORE;
+}
+
+/* -- choosing a page --------------------------------------------------------------------------- */
+
+/* The class with the most pages' worth of free chunks. */
+static unsigned loosest_class(const struct store *store, const struct partition *p,
+                              uint32_t *free_tenths) {
+    unsigned best = 0;
+    *free_tenths = 0;
+    for (unsigned i = 1; i <= store->pool.classes.count; i++) {
+        const struct slab_bin *bin = &p->classes[i].bin;
+        uint32_t tenths = bin->chunks_free * 10 / store->pool.classes.per_page[i];
+        if (atom_load_relaxed(&bin->pages) > 1 && tenths > *free_tenths) {
+            *free_tenths = tenths;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static unsigned largest_class(const struct store *store, const struct partition *p) {
+    unsigned best = 0;
+    uint32_t pages = 0;
+    for (unsigned i = 1; i <= store->pool.classes.count; i++) {
+        uint32_t count = atom_load_relaxed(&p->classes[i].bin.pages);
+        if (count > pages) {
+            pages = count;
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* A page to empty: by moving if a class has a page's worth of free chunks beside it. */
+static bool page_job_choose(struct page_job *job, unsigned skip, bool force) {
+    uint32_t tenths;
+    struct store *store = job->store;
+    unsigned class_id = loosest_class(store, job->p, &tenths);
+    job->move = tenths >= 11;
+    if (!job->move) {
+        if (!force) {
+            return false;
+        }
+        class_id = class_id != 0 && tenths >= 5 ? class_id : largest_class(store, job->p);
+    }
+    if (class_id == 0) {
+        return false;
+    }
+    job->page = slab_bin_emptiest(&store->pool, &job->p->classes[class_id].bin, skip);
+    return job->page != SLAB_NO_PAGE;
+}
+
+bool space_give_page(struct store_core *core, struct partition *p) {
+    struct page_job job = {.store = core->store, .p = p, .now = core->now};
+    for (unsigned skip = 0; skip < PINNED_SKIP_MAX; skip++) {
+        partition_lock(core, p);
+        bool chosen = page_job_choose(&job, skip, true);
+        partition_unlock(core, p);
+        if (!chosen) {
+            return false;
+        }
+        enum page_step step = PAGE_MORE;
+        for (unsigned i = 0; i < STEPS_MAX && step == PAGE_MORE; i++) {
+            partition_lock(core, p);
+            step = page_empty_step(&job);
+            if (limbo_step(core->store, p) && step == PAGE_PINNED) {
+                step = PAGE_MORE; /* what pins it may be a dead chain on its way out */
+            }
+            partition_unlock(core, p);
+        }
+        if (step == PAGE_EMPTIED) {
+            atom_own_add(&p->counters.page_moves, 1u);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* -- making room ------------------------------------------------------------------------------- */
+
+static uint64_t partition_pages(const struct store *store, const struct partition *p) {
+    uint64_t pages = 0;
+    for (unsigned i = 1; i <= store->pool.classes.count; i++) {
+        pages += atom_load_relaxed(&p->classes[i].bin.pages);
+    }
+    return pages;
+}
+
+/* Takes a page from the partition that has most, if this one has less than half its share. */
+static bool space_steal(struct store_core *core, struct partition *p) {
+    struct store *store = core->store;
+    struct partition *richest = NULL;
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < store->partition_count; i++) {
+        struct partition *other = &store->partitions[i];
+        uint64_t pages = other == p ? 0 : partition_pages(store, other);
+        if (pages > most) {
+            most = pages;
+            richest = other;
+        }
+    }
+    return richest != NULL && most > partition_pages(store, p) && space_give_page(core, richest);
+}
+
+static bool is_poor(const struct store *store, const struct partition *p) {
+    uint64_t share = atom_load_relaxed(&store->pool.pages_limit) / store->partition_count;
+    return partition_pages(store, p) * 2 < share;
+}
+
+/* New memory while the limit allows it. */
+static bool space_populate(struct store *store, const struct partition *p) {
+    if (!slab_pool_can_populate(&store->pool)) {
+        return false;
+    }
+    if (!slab_pool_populate(&store->pool, p->node)) {
+        if (atom_load_relaxed(&store->pool.populating) == 0) {
+            return false; /* the system has none */
+        }
+        sched_yield();
+    }
+    return true;
+}
+
+/* Evicts, and evacuates when a class has a page's worth of free chunks. Under the lock. */
+static void evict_step(struct store_core *core, struct partition *p, unsigned *spent, bool force) {
+    struct store *store = core->store;
+    struct page_job job = {.store = store, .p = p, .now = core->now};
+    if (limbo_step(store, p)) {
+        return;
+    }
+    if (page_job_choose(&job, 0, false)) {
+        if (page_empty_step(&job) == PAGE_EMPTIED) {
+            atom_own_add(&p->counters.evacuations, 1u);
+        }
+        *spent += job.evicted;
+        return;
+    }
+    *spent += evict_batch(store, p, EVICT_BATCH_MAX, force, core->now);
+}
+
+static bool class_has_room(const struct store *store, const struct partition *p,
+                           unsigned class_id) {
+    return p->classes[class_id].bin.chunks_free != 0 ||
+           (atom_load_relaxed(&store->pool.pages_free) != 0 &&
+            slab_pool_excess_used(&store->pool) == 0 &&
+            atom_load_relaxed(&store->pool.pages_used) <
+                atom_load_relaxed(&store->pool.pages_limit));
+}
+
+bool space_make(struct store_core *core, struct partition *p, unsigned class_id,
+                unsigned *spent) {
+    struct store *store = core->store;
+    if (space_populate(store, p)) {
+        return true;
+    }
+    if (!store->config.evict) {
+        return false;
+    }
+    for (unsigned i = 0; i < STEPS_MAX; i++) {
+        if (*spent >= EVICT_REQUEST_MAX || i >= STEPS_GENTLE_MAX) {
+            break;
+        }
+        partition_lock(core, p);
+        bool room = class_has_room(store, p, class_id);
+        if (!room) {
+            evict_step(core, p, spent, false);
+            room = class_has_room(store, p, class_id);
+        }
+        bool barren = atom_load_relaxed(&p->counters.items) == 0 && p->limbo_head == 0;
+        partition_unlock(core, p);
+        if (room) {
+            return true;
+        }
+        if (barren) {
+            break;
+        }
+    }
+    *spent = 0;
+    return (is_poor(store, p) && space_steal(core, p)) || space_give_page(core, p) ||
+           space_steal(core, p);
+}
+
+/* -- table pages ------------------------------------------------------------------------------- */
+
+static void page_clear(struct store *store, uint32_t page) {
+    static const uint8_t zeros[4096];
+    uint8_t *memory = slab_page_memory(&store->pool, page);
+    for (uint32_t at = 0; at < slab_page_bytes(&store->pool); at += sizeof(zeros)) {
+        slab_fill(memory + at, zeros, sizeof(zeros));
+    }
+}
+
+bool space_make_table_page(struct store_core *core, struct partition *p) {
+    struct store *store = core->store;
+    for (unsigned i = 0; i < STEPS_MAX; i++) {
+        partition_lock(core, p);
+        bool there = p->spare_page != SLAB_NO_PAGE;
+        partition_unlock(core, p);
+        if (there) {
+            return true;
+        }
+        uint32_t page = slab_pool_take(&store->pool, p->node);
+        if (page == SLAB_NO_PAGE) {
+            if (!space_populate(store, p) &&
+                (!store->config.evict || (!space_give_page(core, p) && !space_steal(core, p)))) {
+                return false;
+            }
+            continue;
+        }
+        page_clear(store, page);
+        partition_lock(core, p);
+        if (p->spare_page == SLAB_NO_PAGE) {
+            p->spare_page = page;
+            page = SLAB_NO_PAGE;
+        }
+        partition_unlock(core, p);
+        if (page != SLAB_NO_PAGE) {
+            slab_pool_give(&store->pool, page, p->node);
+        }
+    }
+    return false;
+}

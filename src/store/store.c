@@ -1,0 +1,259 @@
+/* larder: the store as a whole - life, turns, keys, flush_all */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/store/partition.h"
+
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+/* Pages of 64 KiB, with chunks to 16 KiB, from this size of a partition on. */
+#define LARGE_PAGES_FROM (128 * MIB)
+
+uint64_t store_hash(const struct store *store, const uint8_t *data, size_t len) {
+    return XXH3_64bits_withSeed(data, len, store->config.hash_seed);
+}
+
+unsigned store_partition_count(uint64_t memory_bytes, uint64_t item_bytes_max,
+                               unsigned core_count) {
+    uint64_t least = item_bytes_max * 16 > 16 * MIB ? item_bytes_max * 16 : 16 * MIB;
+    uint64_t by_memory = memory_bytes / least;
+    uint64_t count = (uint64_t)core_count * 4;
+    count = by_memory < count ? by_memory : count;
+    count = count == 0 ? 1 : count;
+    uint64_t needed = (memory_bytes + 32 * GIB - 1) / (32 * GIB);
+    count = needed > count ? needed : count;
+    return count > STORE_PARTITIONS_MAX ? STORE_PARTITIONS_MAX : (unsigned)count;
+}
+
+uint64_t store_item_bytes(const struct store *store, uint32_t key_bytes, uint32_t client_flags,
+                          uint64_t value_bytes) {
+    return 48 + (store->config.token_in_items ? 8u : 0u) + (client_flags != 0 ? 4u : 0u) +
+           key_bytes + 1 + value_bytes + 2;
+}
+
+bool store_item_fits(const struct store *store, uint32_t key_bytes, uint32_t client_flags,
+                     uint64_t value_bytes) {
+    return value_bytes <= store->config.item_bytes_max &&
+           store_item_bytes(store, key_bytes, client_flags, value_bytes) <=
+               store->config.item_bytes_max;
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+/* Bucket bits of a fragment: enough for the most buckets that the partition's share can hold. */
+static unsigned fragment_bits(const struct store *store) {
+    uint64_t items = store->pool.reserved_bytes / store->partition_count / SLAB_CHUNK_BYTES_MIN;
+    unsigned bits = 24;
+    while (bits < 28 && ((uint64_t)1 << bits) * BUCKET_SLOTS < items) {
+        bits++;
+    }
+    return bits;
+}
+
+static bool partition_init(struct store *store, uint32_t number) {
+    struct partition *p = &store->partitions[number];
+    p->number = number;
+    unsigned cores = store->config.core_count;
+    p->node = store->config.core_nodes != NULL && store->config.node_count > 1
+                  ? (uint32_t)store->config.core_nodes[number % cores] % SLAB_NODES_MAX
+                  : 0;
+    p->fragment_bits = fragment_bits(store);
+    small_queue_init(&p->small);
+    for (unsigned i = 0; i <= SLAB_CLASSES_MAX; i++) {
+        slab_bin_init(&p->classes[i].bin, i);
+    }
+    return index_init(store, p);
+}
+
+/* The first page of each table, and one to spare. */
+static bool partition_start(struct store_core *core, struct partition *p) {
+    struct store *store = core->store;
+    return space_make_table_page(core, p) && index_start(store, p) &&
+           space_make_table_page(core, p) && index_start(store, p) &&
+           space_make_table_page(core, p);
+}
+
+static bool pool_init(struct store *store) {
+    const struct store_config *config = &store->config;
+    uint64_t reserved = config->memory_bytes_max > config->memory_bytes
+                            ? config->memory_bytes_max
+                            : config->memory_bytes;
+    uint64_t share = config->memory_bytes / store->partition_count;
+    struct slab_pool_config pool = {
+        .limit_bytes = config->memory_bytes,
+        .reserved_bytes = reserved,
+        .partition_bytes = share,
+        .page_bytes = share >= LARGE_PAGES_FROM ? 65536 : 16384,
+        .node_count = config->node_count > SLAB_NODES_MAX ? SLAB_NODES_MAX : config->node_count,
+    };
+    return slab_pool_init(&store->pool, &pool);
+}
+
+static void partitions_free(struct store *store) {
+    for (uint32_t i = 0; i < store->partition_count; i++) {
+        index_fini(store, &store->partitions[i]);
+    }
+    free(store->partitions);
+}
+
+/* Everything is populated at once where the operator wants memory for good (-L). */
+static bool store_start(struct store *store) {
+    struct store_core starter = {.store = store, .now = 2};
+    bool ok = slab_pool_populate(&store->pool, 0);
+    while (ok && store->config.huge_pages && slab_pool_populate(&store->pool, 0)) {
+    }
+    for (uint32_t i = 0; ok && i < store->partition_count; i++) {
+        ok = partition_start(&starter, &store->partitions[i]);
+    }
+    return ok;
+}
+
+struct store *store_create(const struct store_config *config) {
+    struct store *store = aligned_alloc(CACHE_LINE_BYTES, sizeof(*store));
+    if (store == NULL) {
+        return NULL;
+    }
+    memset(store, 0, sizeof(*store));
+    store->config = *config;
+    store->partition_count = config->partition_count != 0
+                                 ? config->partition_count
+                                 : store_partition_count(config->memory_bytes,
+                                                         config->item_bytes_max,
+                                                         config->core_count);
+    atom_store_relaxed(&store->epoch, 1u);
+    pthread_mutex_init(&store->flush_mutex, NULL);
+    store->cores = calloc(config->core_count, sizeof(*store->cores));
+    size_t bytes = store->partition_count * sizeof(struct partition);
+    store->partitions = aligned_alloc(CACHE_LINE_BYTES, bytes);
+    if (store->cores == NULL || store->partitions == NULL || !pool_init(store)) {
+        free(store->cores);
+        free(store->partitions);
+        free(store);
+        errno = ENOMEM;
+        return NULL;
+    }
+    memset(store->partitions, 0, bytes);
+    store->page_rows_shift = store->pool.page_shift - 6;
+    bool ok = true;
+    for (uint32_t i = 0; i < store->partition_count; i++) {
+        ok = partition_init(store, i) && ok;
+    }
+    if (!ok || !store_start(store)) {
+        store_destroy(store);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return store;
+}
+
+void store_destroy(struct store *store) {
+    partitions_free(store);
+    slab_pool_fini(&store->pool);
+    free(store->cores);
+    pthread_mutex_destroy(&store->flush_mutex);
+    free(store);
+}
+
+struct store_core *store_core_create(struct store *store, unsigned index) {
+    ASSERT(index < store->config.core_count);
+    struct store_core *core = aligned_alloc(CACHE_LINE_BYTES, sizeof(*core));
+    if (core == NULL) {
+        return NULL;
+    }
+    memset(core, 0, sizeof(*core));
+    core->scratch = malloc((size_t)slab_chunk_bytes_max(&store->pool.classes) * 4);
+    if (core->scratch == NULL) {
+        free(core);
+        return NULL;
+    }
+    core->store = store;
+    core->index = index;
+    core->now = 2;
+    core->expiry_page = UINT32_MAX;
+    atom_store_relaxed(&core->epoch_seen, UINT64_MAX);
+    atom_store_release(&store->cores[index], core);
+    return core;
+}
+
+void store_core_destroy(struct store_core *core) {
+    struct store *store = core->store;
+    atom_store_release(&store->cores[core->index], (struct store_core *)NULL);
+    free(core->scratch);
+    free(core);
+}
+
+/* -- turns ------------------------------------------------------------------------------------- */
+
+void store_turn_begin(struct store_core *core, uint32_t now) {
+    struct store *store = core->store;
+    atom_store_seq_cst(&core->epoch_seen, atom_load_relaxed(&store->epoch));
+    core->now = now;
+    uint32_t flush_at = atom_load_relaxed(&store->flush_at);
+    if (flush_at != 0 && flush_at <= now) {
+        flush_apply(core);
+    }
+}
+
+void store_turn_end(struct store_core *core) {
+    atom_store_release(&core->epoch_seen, UINT64_MAX);
+}
+
+uint64_t store_epoch_oldest(const struct store *store) {
+    uint64_t oldest = UINT64_MAX;
+    atom_fence_seq_cst();
+    for (unsigned i = 0; i < store->config.core_count; i++) {
+        struct store_core *core = atom_load_acquire(&store->cores[i]);
+        uint64_t seen = core == NULL ? UINT64_MAX : atom_load_seq_cst(&core->epoch_seen);
+        oldest = seen < oldest ? seen : oldest;
+    }
+    return oldest;
+}
+
+/* -- flush_all --------------------------------------------------------------------------------- */
+
+/* Raises every partition's clock above the largest of all, so that one number flushes them. */
+static void flush_now(struct store_core *core) {
+    struct store *store = core->store;
+    uint64_t highest = 0;
+    for (uint32_t i = 0; i < store->partition_count; i++) {
+        struct partition *p = &store->partitions[i];
+        partition_lock(core, p);
+        highest = p->clock > highest ? p->clock : highest;
+        partition_unlock(core, p);
+    }
+    for (uint32_t i = 0; i < store->partition_count; i++) {
+        struct partition *p = &store->partitions[i];
+        partition_lock(core, p);
+        p->clock = (p->clock > highest ? p->clock : highest) + 1;
+        atom_store_release(&p->flush_version, p->clock << 9);
+        atom_own_add(&p->flush_count, 1u);
+        partition_unlock(core, p);
+    }
+}
+
+void flush_apply(struct store_core *core) {
+    struct store *store = core->store;
+    pthread_mutex_lock(&store->flush_mutex);
+    uint32_t flush_at = atom_load_relaxed(&store->flush_at);
+    if (flush_at != 0 && flush_at <= core->now) {
+        flush_now(core);
+        atom_store_relaxed(&store->flush_at, 0u);
+    }
+    pthread_mutex_unlock(&store->flush_mutex);
+}
+
+void store_flush(struct store_core *core, uint32_t when) {
+    struct store *store = core->store;
+    pthread_mutex_lock(&store->flush_mutex);
+    if (when <= core->now) {
+        flush_now(core);
+        atom_store_relaxed(&store->flush_at, 0u);
+    } else {
+        atom_store_relaxed(&store->flush_at, when);
+    }
+    pthread_mutex_unlock(&store->flush_mutex);
+}

@@ -1,0 +1,108 @@
+/* larder: work ahead of need, in slices
+ *
+ * Ownership is a duty: a core looks after the partitions whose number it is congruent to, and then
+ * after any other that says it has work due. Each step is one bounded hold of one partition's
+ * lock. */
+#include <time.h>
+
+#include "src/store/partition.h"
+
+#define EXPIRY_PAGES_A_STEP 32u
+
+/* One step for one partition. True: there may be more. */
+static bool partition_step(struct store_core *core, struct partition *p) {
+    struct store *store = core->store;
+    uint32_t due = atom_load_relaxed(&p->upkeep_due);
+    bool grow = index_wants_growth(p);
+    if (due == 0 && !grow) {
+        return false;
+    }
+    if ((due & UPKEEP_SPARE) != 0) {
+        link_settle(core, p);
+        return true;
+    }
+    if (!lock_try(&p->lock, &core->hold)) {
+        return false; /* its holder does what is due, or the next slice will */
+    }
+    bool limbo = limbo_step(store, p);
+    bool index = index_step(store, p);
+    index_reap(store, p);
+    uint32_t left = (p->limbo_head != 0 ? (uint32_t)UPKEEP_LIMBO : 0) |
+                    (index_wants_merge(p) || p->retired_count != 0 ? (uint32_t)UPKEEP_MERGE : 0);
+    uint32_t spare = atom_load_relaxed(&p->upkeep_due) & UPKEEP_SPARE;
+    atom_store_relaxed(&p->upkeep_due, left | spare);
+    partition_unlock(core, p);
+    return limbo || index || spare != 0;
+}
+
+/* Gives pages back while the store holds more than its budget allows (cache_memlimit). */
+static bool shrink_step(struct store_core *core) {
+    struct store *store = core->store;
+    if (slab_pool_excess_used(&store->pool) == 0) {
+        return false;
+    }
+    struct partition *p = &store->partitions[core->upkeep_next % store->partition_count];
+    return store->config.evict && space_give_page(core, p);
+}
+
+static uint64_t clock_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The next partition to look at: the core's own first, then all. */
+static struct partition *partition_next(struct store_core *core) {
+    const struct store *store = core->store;
+    uint32_t number = core->upkeep_next++;
+    return &store->partitions[number % store->partition_count];
+}
+
+bool store_upkeep(struct store_core *core, uint64_t budget_ns) {
+    const struct store *store = core->store;
+    bool waiting = false;
+    bool idle = false;
+    uint64_t start = 0;
+    uint32_t looked = 0;
+    while (!idle) {
+        bool worked = partition_step(core, partition_next(core));
+        worked = shrink_step(core) || worked;
+        worked = expire_step(core, EXPIRY_PAGES_A_STEP) || worked;
+        looked = worked ? 0 : looked + 1;
+        idle = looked >= store->partition_count;
+        if (worked) {
+            uint64_t now = clock_ns();
+            start = start == 0 ? now : start;
+            waiting = now - start >= budget_ns;
+            idle = idle || waiting;
+        }
+    }
+    return waiting;
+}
+
+/* -- the housekeeping thread ------------------------------------------------------------------- */
+
+bool store_housekeeping_due(const struct store *store) {
+    const struct slab_pool *pool = &store->pool;
+    uint64_t resident = atom_load_relaxed(&pool->pages_resident);
+    uint64_t limit = atom_load_relaxed(&pool->pages_limit);
+    return (slab_pool_is_low(pool) && slab_pool_can_populate(pool)) ||
+           resident > limit + pool->pages_per_extent;
+}
+
+bool store_housekeeping(struct store *store) {
+    if (slab_pool_is_low(&store->pool) && slab_pool_can_populate(&store->pool)) {
+        unsigned nodes = store->pool.node_count;
+        unsigned node = atom_load_relaxed(&store->pool.extents_live) % nodes;
+        return slab_pool_populate(&store->pool, node);
+    }
+    return slab_pool_release(&store->pool);
+}
+
+bool store_memory_limit_set(struct store *store, uint64_t memory_bytes) {
+    if (memory_bytes > store->pool.reserved_bytes || memory_bytes < SLAB_EXTENT_BYTES) {
+        return false;
+    }
+    slab_pool_limit_set(&store->pool, memory_bytes);
+    return true;
+}

@@ -1,0 +1,282 @@
+/* larder: storing, extending, deleting, touching, counting
+ *
+ * An item of up to 512 bytes is written in one hold of the lock. A longer one is filled first, in a
+ * chunk that nobody can reach, and linked in a second hold. append and prepend read, compose and
+ * replace what they read, by version. */
+#include <string.h>
+
+#include "src/store/partition.h"
+
+/* Rounds of a write before it gives up; each failure fetched something that others then took. */
+#define ROUNDS_MAX 1000u
+
+static void attempt_init(struct attempt *attempt, struct store_core *core,
+                         const struct store_write *write, uint64_t *token) {
+    *attempt = (struct attempt){.core = core,
+                                .p = partition_of(core->store, write->key.hash),
+                                .write = write,
+                                .token = token};
+}
+
+static void attempt_give_back(struct attempt *attempt) {
+    if (attempt->location != 0) {
+        partition_lock(attempt->core, attempt->p);
+        (void)space_give(attempt->core->store, attempt->p, attempt->location);
+        partition_unlock(attempt->core, attempt->p);
+        attempt->location = 0;
+    }
+}
+
+/* Takes a chunk and fills the value in, outside the lock. */
+static bool prefill(struct attempt *attempt, unsigned class_id, unsigned *spent) {
+    struct store *store = attempt->core->store;
+    for (unsigned i = 0; i < ROUNDS_MAX; i++) {
+        partition_lock(attempt->core, attempt->p);
+        uint64_t location = space_take(store, attempt->p, class_id);
+        partition_unlock(attempt->core, attempt->p);
+        if (location != 0) {
+            struct item *item = item_at(store, location);
+            slab_fill(item_byte(item, item_value_offset(attempt->shape)),
+                      attempt->value->iov_base, attempt->value->iov_len);
+            attempt->location = location;
+            return true;
+        }
+        attempt->need = NEED_CHUNK;
+        if (!link_fetch(attempt, class_id, spent)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* Stores a value that fits one chunk. */
+static enum store_outcome put_single(struct attempt *attempt) {
+    struct store_core *core = attempt->core;
+    const struct slab_classes *classes = &core->store->pool.classes;
+    uint32_t bytes = item_total_bytes(attempt->shape);
+    unsigned class_id = slab_class_of(classes, bytes);
+    unsigned spent = 0;
+    if (bytes > FILL_IN_HOLD_BYTES_MAX && !prefill(attempt, class_id, &spent)) {
+        return STORE_NO_MEMORY;
+    }
+    for (unsigned i = 0; i < ROUNDS_MAX; i++) {
+        partition_lock(core, attempt->p);
+        enum store_outcome outcome = link_attempt(attempt);
+        partition_unlock(core, attempt->p);
+        if (attempt->need == NEED_NOTHING) {
+            attempt_give_back(attempt);
+            link_settle(core, attempt->p);
+            return outcome;
+        }
+        if (!link_fetch(attempt, class_id, &spent)) {
+            break;
+        }
+    }
+    attempt_give_back(attempt);
+    return STORE_NO_MEMORY;
+}
+
+static enum store_outcome put_chained(struct store_core *core, const struct store_write *write,
+                                      const struct iovec *value, uint64_t *token) {
+    struct store_upload upload;
+    enum store_outcome outcome = store_upload_begin(core, &upload, write, value->iov_len);
+    if (outcome != STORE_OK) {
+        return outcome;
+    }
+    store_upload_append(core, &upload, value->iov_base, value->iov_len);
+    return store_upload_commit(core, &upload, token);
+}
+
+/* -- append and prepend ------------------------------------------------------------------------ */
+
+/* Receives the old value: into the core's scratch memory when it is short, else on loan. */
+struct extend_sink {
+    struct store_sink sink;
+    uint8_t *scratch;
+    uint64_t room;
+};
+
+static uint8_t *extend_place(struct store_sink *sink, const struct store_head *head) {
+    struct extend_sink *extend = (struct extend_sink *)sink;
+    return head->value_bytes <= extend->room && !sink->may_lend ? extend->scratch : NULL;
+}
+
+struct extension {
+    struct store_core *core;
+    const struct store_write *write; /* as the caller gave it */
+    struct store_write whole;        /* what replaces the old item */
+    struct store_head head;
+    struct store_lease lease;
+    struct store_upload *piece_upload; /* the new piece, if it was uploaded */
+    const struct iovec *piece;         /* else here */
+    uint64_t piece_bytes;
+    uint64_t *token;
+    bool changed;
+};
+
+static enum store_outcome extend_single(struct extension *ext) {
+    struct store_core *core = ext->core;
+    uint8_t *scratch = core->scratch;
+    uint64_t old_bytes = ext->head.value_bytes;
+    if (ext->write->mode == STORE_PREPEND) {
+        memmove(scratch + ext->piece_bytes, scratch, old_bytes);
+        memcpy(scratch, ext->piece->iov_base, ext->piece_bytes);
+    } else {
+        memcpy(scratch + old_bytes, ext->piece->iov_base, ext->piece_bytes);
+    }
+    struct iovec value = {scratch, old_bytes + ext->piece_bytes};
+    struct attempt attempt;
+    attempt_init(&attempt, core, &ext->whole, ext->token);
+    attempt.value = &value;
+    attempt.expect_version = ext->head.version;
+    attempt.shape = write_marks(&ext->whole) | ext->whole.key.len |
+                    (uint32_t)value.iov_len << ITEM_VALUE_SHIFT;
+    enum store_outcome outcome = put_single(&attempt);
+    ext->changed = attempt.changed;
+    return outcome;
+}
+
+static void append_old(struct extension *ext, struct store_upload *upload) {
+    struct store_core *core = ext->core;
+    if (ext->lease.location == 0) {
+        store_upload_append(core, upload, core->scratch, ext->head.value_bytes);
+        return;
+    }
+    uint64_t offset = 0;
+    struct iovec span;
+    while (store_lease_spans(core->store, &ext->lease, &offset, &span, 1) == 1) {
+        /* By way of scratch: an upload takes private memory. A span is at most a chunk. */
+        slab_copy_out(core->scratch, span.iov_base, span.iov_len);
+        store_upload_append(core, upload, core->scratch, span.iov_len);
+    }
+}
+
+static void append_piece(struct extension *ext, struct store_upload *upload) {
+    if (ext->piece_upload != NULL) {
+        upload_append_upload(ext->core, upload, ext->piece_upload);
+    } else {
+        store_upload_append(ext->core, upload, ext->piece->iov_base, ext->piece_bytes);
+    }
+}
+
+static enum store_outcome extend_chained(struct extension *ext) {
+    struct store_upload upload;
+    uint64_t bytes = ext->head.value_bytes + ext->piece_bytes;
+    enum store_outcome outcome = store_upload_begin(ext->core, &upload, &ext->whole, bytes);
+    if (outcome != STORE_OK) {
+        return outcome;
+    }
+    if (ext->write->mode == STORE_PREPEND) {
+        append_piece(ext, &upload);
+        append_old(ext, &upload);
+    } else {
+        append_old(ext, &upload);
+        append_piece(ext, &upload);
+    }
+    return upload_commit_expecting(ext->core, &upload, ext->head.version, &ext->changed,
+                                   ext->token);
+}
+
+/* One try: reads what is there and replaces just that. */
+static enum store_outcome extend_once(struct extension *ext) {
+    struct store_core *core = ext->core;
+    struct extend_sink sink = {
+        .sink.place = extend_place,
+        .scratch = core->scratch,
+        .room = slab_chunk_bytes_max(&core->store->pool.classes) * 2,
+    };
+    ext->lease.location = 0;
+    ext->changed = false;
+    enum store_read read = read_for_rewrite(core, &ext->write->key, &sink.sink, &ext->head,
+                                            &ext->lease);
+    if (read != STORE_HIT && read != STORE_LENT) {
+        return ext->write->compare ? STORE_NOT_FOUND : STORE_NOT_STORED;
+    }
+    ext->whole = *ext->write;
+    ext->whole.mode = STORE_SET;
+    ext->whole.client_flags = ext->head.client_flags;
+    ext->whole.expiry = ext->head.expiry;
+    ext->whole.key_is_binary = ext->head.key_is_binary;
+    uint64_t bytes = ext->head.value_bytes + ext->piece_bytes;
+    if (!store_item_fits(core->store, ext->whole.key.len, ext->whole.client_flags, bytes)) {
+        return STORE_NOT_STORED;
+    }
+    bool single = ext->piece_upload == NULL && read == STORE_HIT &&
+                  !write_needs_chain(core->store, write_marks(&ext->whole), ext->whole.key.len,
+                                     bytes);
+    return single ? extend_single(ext) : extend_chained(ext);
+}
+
+static enum store_outcome extend(struct extension *ext) {
+    for (unsigned i = 0; i < ROUNDS_MAX; i++) {
+        enum store_outcome outcome = extend_once(ext);
+        store_lease_return(ext->core, &ext->lease);
+        if (!ext->changed) {
+            return outcome == STORE_TOO_LARGE ? STORE_NOT_STORED : outcome;
+        }
+    }
+    return STORE_NO_MEMORY;
+}
+
+enum store_outcome extend_with_upload(struct store_core *core, struct store_upload *upload,
+                                      uint64_t *token) {
+    struct extension ext = {.core = core,
+                            .write = &upload->write,
+                            .piece_upload = upload,
+                            .piece_bytes = upload->value_bytes,
+                            .token = token};
+    return extend(&ext);
+}
+
+enum store_outcome store_put(struct store_core *core, const struct store_write *write,
+                             const struct iovec *value, uint64_t *token) {
+    struct store *store = core->store;
+    if (write->mode == STORE_APPEND || write->mode == STORE_PREPEND) {
+        if (write_needs_chain(store, 0, write->key.len, value->iov_len)) {
+            return put_chained(core, write, value, token);
+        }
+        struct extension ext = {.core = core,
+                                .write = write,
+                                .piece = value,
+                                .piece_bytes = value->iov_len,
+                                .token = token};
+        return extend(&ext);
+    }
+    if (!store_item_fits(store, write->key.len, write->client_flags, value->iov_len)) {
+        link_failed_set(core, write, STORE_TOO_LARGE);
+        return STORE_TOO_LARGE;
+    }
+    uint32_t marks = write_marks(write);
+    enum store_outcome outcome;
+    if (write_needs_chain(store, marks, write->key.len, value->iov_len)) {
+        outcome = put_chained(core, write, value, token);
+    } else {
+        struct attempt attempt;
+        attempt_init(&attempt, core, write, token);
+        attempt.value = value;
+        attempt.shape = marks | write->key.len | (uint32_t)value->iov_len << ITEM_VALUE_SHIFT;
+        outcome = put_single(&attempt);
+    }
+    if (outcome == STORE_NO_MEMORY) {
+        link_failed_set(core, write, outcome);
+    }
+    return outcome;
+}
+
+/* -- delete ------------------------------------------------------------------------------------ */
+
+enum store_outcome store_delete(struct store_core *core, const struct store_key *key) {
+    struct store *store = core->store;
+    struct partition *p = partition_of(store, key->hash);
+    enum store_outcome outcome = STORE_NOT_FOUND;
+    struct cursor cursor;
+    partition_lock(core, p);
+    if (index_find(store, p, key, &cursor)) {
+        bool dead = item_is_dead(p, atom_load_relaxed(&cursor.item->version),
+                                 item_expiry(cursor.item, cursor.shape), core->now);
+        item_unlink(store, p, &cursor, dead ? LEAVE_EXPIRED : LEAVE_DELETED, core->now);
+        outcome = dead ? STORE_NOT_FOUND : STORE_OK;
+    }
+    partition_unlock(core, p);
+    return outcome;
+}
