@@ -21,7 +21,7 @@ static bool power_of_two(uint32_t value) {
     return value != 0 && (value & (value - 1)) == 0;
 }
 
-static bool config_complete(struct io_config *config) {
+bool io_config_complete(struct io_config *config) {
     if (config->buffer_bytes == 0) {
         config->buffer_bytes = BUFFER_BYTES_DEFAULT;
     }
@@ -86,7 +86,7 @@ int io_create(const struct io_config *config, struct io **out) {
     int error;
 
     *out = NULL;
-    if (!config_complete(&complete)) {
+    if (!io_config_complete(&complete)) {
         return EINVAL;
     }
     switch (config->backend) {
@@ -168,6 +168,10 @@ unsigned io_turn(struct io *io, struct io_event *events, unsigned capacity, int6
     atom_own_add(&io->counters.turns, 1);
     atom_own_add(&io->counters.events, batch.count);
     return batch.count;
+}
+
+void io_fd_close(struct io *io, int fd) {
+    io->ops->fd_close(io, fd);
 }
 
 int64_t io_now_ns(const struct io *io) {

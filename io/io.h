@@ -209,6 +209,10 @@ void io_listen_resume(struct io_listener *listener);
  * only IO_LISTEN_CLOSED comes after it, in a later turn. */
 void io_listen_stop(struct io_listener *listener);
 
+/* Closes an accepted descriptor that io_conn_open() did not take over (close(2), or its like in the
+ * simulator). */
+void io_fd_close(struct io *io, int fd);
+
 /* Makes target's next or current io_turn() return soon, with IO_DOORBELL. Any thread, never blocks.
  * What the caller wrote before this call is visible to the owner after it took IO_DOORBELL. Costs
  * one atomic exchange, and one system call if, and only if, the owner sleeps: at most one a sleep.

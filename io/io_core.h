@@ -136,6 +136,9 @@ struct io {
     _Atomic uint64_t doorbells_rung;
 };
 
+/* Fills in the defaults; false when a number is out of its bounds. */
+MUST_CHECK bool io_config_complete(struct io_config *config);
+
 /* Fills the common part of a zeroed struct; 0 or errno. io_fini() frees what it took. */
 MUST_CHECK int io_init(struct io *io, const struct io_ops *ops, const struct io_config *config);
 void io_fini(struct io *io);

@@ -11,6 +11,10 @@ libio_a_SOURCES += io/io_core.c
 libio_a_SOURCES += io/io_core.h
 libio_a_SOURCES += io/listen.c
 libio_a_SOURCES += io/listen.h
+libio_a_SOURCES += io/sim.h
+libio_a_SOURCES += io/sim_core.h
+libio_a_SOURCES += io/sim_io.c
+libio_a_SOURCES += io/sim_net.c
 if URING
 # the files that name liburing
 libio_a_SOURCES += io/uring.c

@@ -21,3 +21,8 @@ tests_unit_io_test_flow_LDADD = $(UNIT_IO)
 
 UNIT_TESTS += tests/unit/io/test_listen
 tests_unit_io_test_listen_LDADD = $(UNIT_IO)
+
+UNIT_TESTS += tests/unit/io/test_sim
+tests_unit_io_test_sim_SOURCES = tests/unit/io/test_sim.c
+tests_unit_io_test_sim_SOURCES += tests/unit/io/echo.c tests/unit/io/echo.h
+tests_unit_io_test_sim_LDADD = $(UNIT_IO)
