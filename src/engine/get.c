@@ -71,10 +71,8 @@ static void get_lent(struct engine_core *core, struct session *session,
     counter_add(&core->counters.values_lent, 1);
 }
 
-static void get_count(struct engine_core *core, const struct request *request,
-                      enum store_read read) {
+static void get_count(struct engine_core *core, bool touching, enum store_read read) {
     struct counters *counters = &core->counters;
-    bool touching = request->verb == VERB_GAT || request->verb == VERB_GATS;
     bool hit = read == STORE_HIT || read == STORE_LENT;
 
     if (touching) {
@@ -123,22 +121,21 @@ static void get_log(struct engine_core *core, struct session *session,
 void get_execute(struct engine_core *core, struct engine_request *entry) {
     const struct request *request = &entry->request;
     struct session *session = entry->session;
-    struct get_sink sink = {.sink = {.place = get_place},
-                            .core = core,
-                            .reply = &session->reply,
-                            .request = request};
+    bool touching = request->verb == VERB_GAT || request->verb == VERB_GATS;
+    struct get_sink sink = {
+        .sink = {.place = get_place,
+                 .access = touching ? STORE_ACCESS_EXPIRY : STORE_ACCESS_COUNTED,
+                 .expiry = touching ? engine_expiry(core, request->exptime) : 0},
+        .core = core,
+        .reply = &session->reply,
+        .request = request,
+    };
     struct store_key key = execute_key(entry);
     struct store_head head;
     struct store_lease lease;
-    enum store_read read;
+    enum store_read read = store_get(core->store_core, &key, &sink.sink, &head, &lease);
 
-    if (request->verb == VERB_GAT || request->verb == VERB_GATS) {
-        read = store_get_and_touch(core->store_core, &key, engine_expiry(core, request->exptime),
-                                   &sink.sink, &head, &lease);
-    } else {
-        read = store_get(core->store_core, &key, STORE_GET_TOUCHING, &sink.sink, &head, &lease);
-    }
-    get_count(core, request, read);
+    get_count(core, touching, read);
     if (__builtin_expect(core->config->log != NULL, 0)) {
         get_log(core, session, request, read == STORE_HIT || read == STORE_LENT);
     }

@@ -215,25 +215,17 @@ static enum store_read fake_read(struct store *store, struct fake_item *item,
 }
 
 enum store_read store_get(struct store_core *core, const struct store_key *key,
-                          enum store_get_mode mode, struct store_sink *sink,
-                          struct store_head *head, struct store_lease *lease) {
-    enum store_read read;
-    struct fake_item *item = fake_find(core->store, key, &read);
-
-    (void)mode;
-    return item ? fake_read(core->store, item, sink, head, lease) : read;
-}
-
-enum store_read store_get_and_touch(struct store_core *core, const struct store_key *key,
-                                    uint32_t expiry, struct store_sink *sink,
-                                    struct store_head *head, struct store_lease *lease) {
+                          struct store_sink *sink, struct store_head *head,
+                          struct store_lease *lease) {
     enum store_read read;
     struct fake_item *item = fake_find(core->store, key, &read);
 
     if (!item) {
         return read;
     }
-    item->head.expiry = expiry;
+    if (sink->access == STORE_ACCESS_EXPIRY) {
+        item->head.expiry = sink->expiry;
+    }
     return fake_read(core->store, item, sink, head, lease);
 }
 
