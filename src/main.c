@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "src/server/process.h"
+#include "src/server/server.h"
 #include "src/server/settings.h"
 #include "src/server/topology.h"
 
@@ -33,8 +34,7 @@ static int serve(const struct settings *settings) {
         (void)fprintf(stderr, "nothing to listen on: -p 0 without -s\n");
         return EXIT_SUCCESS;
     }
-    (void)fprintf(stderr, "this build has no server yet\n");
-    return EX_UNAVAILABLE;
+    return server_main(settings);
 }
 
 int main(int argc, char **argv) {

@@ -1,0 +1,81 @@
+/* larder: what the main thread does while cores serve */
+#include "src/server/housekeeping.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "src/server/server.h"
+
+enum { HOUSEKEEPING_WAIT_MS = 1000 };
+
+/* SIGHUP is accepted and does nothing: there are no files to read again yet. */
+static sigset_t housekeeping_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+void housekeeping_signals_block(void) {
+    sigset_t set = housekeeping_signals();
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int housekeeping_open(struct server *server) {
+    server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return server->wake_fd < 0 ? errno : 0;
+}
+
+void housekeeping_close(struct server *server) {
+    if (server->wake_fd >= 0) {
+        close(server->wake_fd);
+        server->wake_fd = -1;
+    }
+}
+
+static void housekeeping_take_signal(struct server *server, int fd) {
+    struct signalfd_siginfo info;
+    if (read(fd, &info, sizeof(info)) != (ssize_t)sizeof(info)) {
+        return;
+    }
+    if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+        server_stop(server, SERVER_STOPS);
+    } else if (info.ssi_signo == SIGUSR1) {
+        server_stop(server, SERVER_STOPS_GRACEFULLY);
+    }
+}
+
+static void housekeeping_take_wake(struct server *server) {
+    uint64_t count;
+    ssize_t bytes = read(server->wake_fd, &count, sizeof(count));
+    (void)bytes; /* nothing there: woken for another reason */
+    atom_store_seq_cst(&server->housekeeping_due, 0);
+}
+
+void housekeeping_run(struct server *server) {
+    sigset_t set = housekeeping_signals();
+    int signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    struct pollfd wait[2] = {{.fd = signal_fd, .events = POLLIN},
+                             {.fd = server->wake_fd, .events = POLLIN}};
+    bool more = store_housekeeping_due(server->store);
+    while (atom_load_acquire(&server->stop) == SERVER_RUNS) {
+        int ready = poll(wait, 2, more ? 0 : HOUSEKEEPING_WAIT_MS);
+        if (ready > 0 && (wait[0].revents & POLLIN) != 0) {
+            housekeeping_take_signal(server, signal_fd);
+        }
+        housekeeping_take_wake(server);
+        more = store_housekeeping(server->store);
+    }
+    if (signal_fd >= 0) {
+        close(signal_fd);
+    }
+}

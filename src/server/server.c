@@ -1,0 +1,192 @@
+/* larder: the server around its cores: what they share */
+#include "src/server/server.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/server/control.h"
+
+enum { SERVER_SECOND_NS = 1000000000, SERVER_LINE_BYTES_MAX = 4096 };
+
+/* Address space for cache_memlimit to grow into: it costs nothing until it is used. */
+static uint64_t server_memory_bytes_max(const struct settings *settings) {
+    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return machine > settings->memory_bytes ? machine : settings->memory_bytes;
+}
+
+static bool server_store_create(struct server *server, uint64_t hash_seed) {
+    const struct settings *settings = server->settings;
+    int nodes[SETTINGS_THREADS_MAX];
+    unsigned node_count = 1;
+    for (unsigned i = 0; server->plan != NULL && i < server->core_count; i++) {
+        nodes[i] = (int)server->plan->cores[i].node;
+        node_count = server->plan->allowed_node_count;
+    }
+    server->store = store_create(&(struct store_config){
+        .memory_bytes = settings->memory_bytes,
+        .memory_bytes_max = server_memory_bytes_max(settings),
+        .item_bytes_max = settings->item_bytes_max,
+        .partition_count = settings->partitions,
+        .core_count = server->core_count,
+        .node_count = node_count,
+        .core_nodes = node_count > 1 ? nodes : NULL,
+        .hash_seed = hash_seed,
+        .temporary_ttl = settings->temporary_ttl_enabled ? settings->temporary_ttl_s : 0,
+        .evict = settings->evictions_enabled,
+        .token_in_items = settings->cas_enabled,
+        .huge_pages = settings->large_pages,
+        .lock_memory = settings->lock_memory,
+    });
+    return server->store != NULL;
+}
+
+bool server_init(struct server *server, const struct settings *settings,
+                 struct topology_plan *plan, unsigned core_count, uint64_t hash_seed) {
+    memset(server, 0, sizeof(*server));
+    server->settings = settings;
+    server->plan = plan;
+    server->core_count = core_count;
+    server->connections_max = settings->connections_max;
+    server->wake_fd = -1;
+    server->memory_limit_bytes = settings->memory_bytes;
+    server->epoch = (int64_t)time(NULL) - SERVER_CLOCK_START_S;
+    atom_store_relaxed(&server->verbosity, settings->verbosity);
+    pthread_mutex_init(&server->admin_lock, NULL);
+    control_hooks_init(&server->hooks, server);
+    server->cores = calloc(core_count, sizeof(server->cores[0]));
+    if (server->cores == NULL || !server_store_create(server, hash_seed)) {
+        server_fini(server);
+        return false;
+    }
+    for (unsigned i = 0; i < core_count; i++) {
+        server->cores[i] = core_create(server, i);
+        if (server->cores[i] == NULL) {
+            server_fini(server);
+            return false;
+        }
+    }
+    return true;
+}
+
+void server_fini(struct server *server) {
+    for (unsigned i = 0; server->cores != NULL && i < server->core_count; i++) {
+        if (server->cores[i] != NULL) {
+            core_destroy(server->cores[i]);
+        }
+    }
+    free(server->cores);
+    server->cores = NULL;
+    if (server->store != NULL) {
+        store_destroy(server->store);
+        server->store = NULL;
+    }
+    pthread_mutex_destroy(&server->admin_lock);
+}
+
+uint32_t server_clock(const struct server *server, int64_t now_ns) {
+    uint32_t paused = atom_load_relaxed(&server->clock_paused_s);
+    if (paused != 0) {
+        return paused;
+    }
+    int64_t seconds = SERVER_CLOCK_START_S + (now_ns - server->clock_base_ns) / SERVER_SECOND_NS +
+                      atom_load_relaxed(&server->clock_offset_s);
+    return seconds < SERVER_CLOCK_START_S ? SERVER_CLOCK_START_S : (uint32_t)seconds;
+}
+
+static void server_ring(struct server *server) {
+    for (unsigned i = 0; i < server->core_count; i++) {
+        if (server->cores[i]->io != NULL) {
+            io_doorbell_ring(server->cores[i]->io);
+        }
+    }
+}
+
+void server_stop(struct server *server, enum server_stop stop) {
+    uint32_t running = SERVER_RUNS;
+    if (atom_compare_exchange(&server->stop, &running, stop)) {
+        server_ring(server);
+        server_wake(server);
+    }
+}
+
+void server_wake(struct server *server) {
+    if (server->wake_fd < 0 || atom_exchange(&server->housekeeping_due, 1) != 0) {
+        return;
+    }
+    uint64_t one = 1;
+    ssize_t written = write(server->wake_fd, &one, sizeof(one));
+    (void)written; /* a full counter wakes as well */
+}
+
+/* -- the limit of connections ------------------------------------------------------------------ */
+
+uint32_t server_connections_bound(const struct server *server) {
+    uint32_t bound = server->connections_max + SERVER_CONNECTIONS_SLACK;
+    return bound > IO_CONNS_MAX ? IO_CONNS_MAX : bound;
+}
+
+/* Stops and restarts accepting, without maxconns_fast. Rare: the lock is of no weight. */
+static void server_accepting_update(struct server *server, int64_t now_ns) {
+    pthread_mutex_lock(&server->admin_lock);
+    uint32_t open = atom_load_seq_cst(&server->connections_open);
+    bool pause = open >= server->connections_max;
+    bool changed = pause != (atom_load_relaxed(&server->accept_paused) != 0);
+    if (changed && pause) {
+        server->disabled_since_ns = now_ns;
+    } else if (changed) {
+        server->disabled_ns += (uint64_t)(now_ns - server->disabled_since_ns);
+    }
+    if (changed) {
+        atom_store_seq_cst(&server->accept_paused, pause ? 1 : 0);
+    }
+    pthread_mutex_unlock(&server->admin_lock);
+    if (changed) {
+        server_ring(server);
+    }
+}
+
+bool server_connection_enter(struct server *server, int64_t now_ns) {
+    uint32_t open = atom_fetch_add(&server->connections_open, 1) + 1;
+    if (server->settings->connections_refuse_fast) {
+        if (open <= server->connections_max) {
+            return true;
+        }
+    } else {
+        if (open >= server->connections_max) {
+            server_accepting_update(server, now_ns);
+        }
+        if (open <= server_connections_bound(server)) {
+            return true;
+        }
+    }
+    atom_fetch_sub(&server->connections_open, 1);
+    return false;
+}
+
+void server_connection_leave(struct server *server, int64_t now_ns) {
+    atom_fetch_sub(&server->connections_open, 1);
+    if (atom_load_seq_cst(&server->accept_paused) != 0) {
+        server_accepting_update(server, now_ns);
+    }
+}
+
+void server_log(const struct server *server, unsigned verbosity_min, const char *format, ...) {
+    if (atom_load_relaxed(&server->verbosity) < verbosity_min) {
+        return;
+    }
+    char line[SERVER_LINE_BYTES_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof(line) - 1, format, arguments);
+    va_end(arguments);
+    if (length < 0) {
+        return;
+    }
+    size_t bytes = (size_t)length < sizeof(line) - 2 ? (size_t)length : sizeof(line) - 2;
+    line[bytes] = '\n';
+    (void)fwrite(line, 1, bytes + 1, stderr); /* one call: lines of threads do not mix */
+}

@@ -1,0 +1,89 @@
+/* larder: the life of the process */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "src/server/housekeeping.h"
+#include "src/server/listeners.h"
+#include "src/server/process.h"
+#include "src/server/server.h"
+#include "src/server/threads.h"
+
+/* A store second begins with a second of the wall clock, so that absolute expiry times are met. */
+static void server_clock_start(struct server *server) {
+    struct timespec wall;
+    struct timespec steady;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    clock_gettime(CLOCK_MONOTONIC, &steady);
+    int64_t steady_ns = (int64_t)steady.tv_sec * 1000000000 + steady.tv_nsec;
+    server->clock_base_ns = steady_ns - wall.tv_nsec;
+    server->epoch = (int64_t)wall.tv_sec - SERVER_CLOCK_START_S;
+}
+
+static uint64_t server_hash_seed(void) {
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        seed = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec;
+    }
+    return seed;
+}
+
+static int server_serve(struct server *server) {
+    if (!listeners_open(server)) {
+        return EX_OSERR;
+    }
+    int error = housekeeping_open(server);
+    if (error != 0) {
+        fprintf(stderr, "eventfd: %s\n", strerror(error));
+        listeners_close(server, 0);
+        return EX_OSERR;
+    }
+    struct threads *threads = threads_start(server);
+    if (threads == NULL) {
+        housekeeping_close(server);
+        return EX_OSERR;
+    }
+    server_log(server, 1, "io: %s", io_features_text(server->cores[0]->io));
+    process_write_pid(server->settings);
+    housekeeping_run(server);
+    bool graceful = atom_load_relaxed(&server->stop) == SERVER_STOPS_GRACEFULLY;
+    if (graceful || server->settings->verbosity > 0) {
+        fprintf(stderr, graceful ? "Gracefully stopping\n" : "Exiting normally\n");
+    }
+    threads_join(threads);
+    housekeeping_close(server);
+    process_remove_pid(server->settings);
+    return EXIT_SUCCESS;
+}
+
+int server_main(const struct settings *settings) {
+    housekeeping_signals_block();
+    struct topology_request request = topology_request_from(settings);
+    struct topology_plan *plan = topology_plan_create(&request);
+    if (plan == NULL) {
+        fprintf(stderr, "cannot plan threads: %s\n", strerror(errno));
+        return EX_OSERR;
+    }
+    struct server *server = malloc(sizeof(*server));
+    if (server == NULL ||
+        !server_init(server, settings, plan, plan->core_count, server_hash_seed())) {
+        fprintf(stderr, "cannot set up %llu bytes of memory: %s\n",
+                (unsigned long long)settings->memory_bytes, strerror(errno));
+        free(server);
+        topology_plan_destroy(plan);
+        return EX_OSERR;
+    }
+    server->connections_max = process_connections_max(settings, plan->core_count);
+    server_clock_start(server);
+    int exit_code = server_serve(server);
+    server_fini(server);
+    free(server);
+    topology_plan_destroy(plan);
+    return exit_code;
+}

@@ -1,0 +1,61 @@
+/* larder: `stats`: its words, its sums, its reset */
+#include "src/server/stats.h"
+
+#include "src/server/server.h"
+
+void stats_sum(const struct server *server, struct stats_sums *sums) {
+    *sums = (struct stats_sums){0};
+    for (unsigned i = 0; i < server->core_count; i++) {
+        const struct core *core = server->cores[i];
+#define COUNTER(name, doc) sums->name += atom_load_relaxed(&core->engine.counters.name);
+#include "src/engine/counters.def"
+#undef COUNTER
+#define COUNTER(name, doc) sums->name += atom_load_relaxed(&core->counters.name);
+#include "src/server/counters.def"
+#undef COUNTER
+    }
+}
+
+void stats_sum_since_reset(struct server *server, struct stats_sums *sums) {
+    stats_sum(server, sums);
+    pthread_mutex_lock(&server->admin_lock);
+#define COUNTER(name, doc) sums->name -= server->baseline.name;
+#include "src/engine/counters.def"
+#include "src/server/counters.def"
+#undef COUNTER
+    pthread_mutex_unlock(&server->admin_lock);
+}
+
+enum outcome stats_reset(struct admin_call *call) {
+    struct server *server = call->context;
+    struct stats_sums sums;
+    stats_sum(server, &sums);
+    pthread_mutex_lock(&server->admin_lock);
+    server->baseline = sums;
+    server->disabled_ns = 0;
+    pthread_mutex_unlock(&server->admin_lock);
+    store_counters_reset(server->store);
+    return OUTCOME_RESET;
+}
+
+struct stats_word {
+    const char *word;
+    admin_function *function;
+};
+
+enum outcome stats_run(struct admin_call *call) {
+    static const struct stats_word words[] = {
+        {"settings", stats_settings}, {"items", stats_items}, {"slabs", stats_slabs},
+        {"sizes", stats_sizes},       {"conns", stats_conns}, {"reset", stats_reset},
+        {"larder", stats_larder},
+    };
+    if (call->token_count == 0) {
+        return stats_general(call);
+    }
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (span_is(call->tokens[0], words[i].word)) {
+            return words[i].function(call);
+        }
+    }
+    return OUTCOME_ERROR;
+}
