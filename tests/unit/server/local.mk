@@ -34,3 +34,16 @@ EXTRA_DIST += $(PLANS)/siblings-last.txt
 EXTRA_DIST += $(PLANS)/sub-numa.txt
 EXTRA_DIST += $(PLANS)/two-sockets-auto.txt
 EXTRA_DIST += $(PLANS)/two-sockets-default.txt
+
+UNIT_TESTS += tests/unit/server/test_mailbox
+tests_unit_server_test_mailbox_LDADD = $(UNIT_SERVER)
+
+UNIT_TESTS += tests/unit/server/test_connection
+tests_unit_server_test_connection_SOURCES = tests/unit/server/test_connection.c \
+	tests/unit/server/rig.c tests/unit/server/rig.h
+tests_unit_server_test_connection_LDADD = $(UNIT_SERVER)
+
+UNIT_TESTS += tests/unit/server/test_stats
+tests_unit_server_test_stats_SOURCES = tests/unit/server/test_stats.c \
+	tests/unit/server/rig.c tests/unit/server/rig.h
+tests_unit_server_test_stats_LDADD = $(UNIT_SERVER)
