@@ -42,11 +42,12 @@ bench_null_SOURCES =
 bench_null_SOURCES += bench/null.c
 bench_null_SOURCES += bench/null.h
 bench_null_SOURCES += bench/null_epoll.c
+bench_null_SOURCES += bench/null_layer.c
 bench_null_SOURCES += bench/null_replies.c
 if URING
 bench_null_SOURCES += bench/null_uring.c
 endif
-bench_null_LDADD = $(URING_LIBS)
+bench_null_LDADD = $(IO_LIBS)
 
 EXTRA_PROGRAMS += $(BENCHES)
 if BUILD_TESTS

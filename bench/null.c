@@ -84,7 +84,11 @@ static bool read_number(const char *text, long low, long high, uint32_t *number)
 static bool set_io(struct null_options *options, const char *name) {
     if (strcmp(name, "epoll") == 0)
         options->serve = null_epoll_serve;
+    else if (strcmp(name, "layer-epoll") == 0)
+        options->serve = null_layer_epoll_serve;
 #if LARDER_URING
+    else if (strcmp(name, "layer-uring") == 0)
+        options->serve = null_layer_uring_serve;
     else if (strcmp(name, "uring") == 0)
         options->serve = null_uring_serve;
 #endif
@@ -141,7 +145,7 @@ static const char USAGE[] =
     "  -k, --key-bytes N    length of every key (16)\n"
     "  -v, --value-bytes N  length of every value, asked for or stored (100)\n"
     "  -t, --threads N      (1)\n"
-    "  -i, --io NAME        epoll or uring (epoll)\n";
+    "  -i, --io NAME        epoll or uring; through larder's io/: layer-epoll, layer-uring (epoll)\n";
 
 int main(int argc, char **argv) {
     struct null_options options = {.port = 11211,

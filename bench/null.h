@@ -69,5 +69,10 @@ bool null_epoll_serve(int listener, const struct null_replies *replies)
     __attribute__((warn_unused_result));
 bool null_uring_serve(int listener, const struct null_replies *replies)
     __attribute__((warn_unused_result));
+/* The same through io/: what larder's own layer costs. */
+bool null_layer_epoll_serve(int listener, const struct null_replies *replies)
+    __attribute__((warn_unused_result));
+bool null_layer_uring_serve(int listener, const struct null_replies *replies)
+    __attribute__((warn_unused_result));
 
 #endif

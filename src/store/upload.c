@@ -27,8 +27,7 @@ enum store_outcome store_upload_begin(struct store_core *core, struct store_uplo
     if (!store_item_fits(store, write->key.len, write->client_flags, value_bytes)) {
         upload->failed = STORE_TOO_LARGE;
         link_failed_set(core, write, STORE_TOO_LARGE);
-        bool extends = write->mode == STORE_APPEND || write->mode == STORE_PREPEND;
-        return extends ? STORE_NOT_STORED : STORE_TOO_LARGE;
+        return STORE_TOO_LARGE;
     }
     upload->shape = write_marks(write);
     if (write_needs_chain(store, upload->shape, write->key.len, value_bytes)) {
@@ -409,12 +408,14 @@ void upload_append_upload(struct store_core *core, struct store_upload *to,
     uint32_t offset = item_value_offset(from->shape);
     uint32_t bytes = ITEM_VALUE_BYTES(from->shape);
     uint64_t next = 0;
+    /* The first half of scratch may hold the value that this one goes before. */
+    uint8_t *bounce = core->scratch + (size_t)slab_chunk_bytes_max(&store->pool.classes) * 2;
     if ((from->shape & ITEM_CHAINED) != 0) {
         next = atom_load_relaxed(&item_chain(item_at(store, at), from->shape)->next);
     }
     for (;;) {
-        slab_copy_out(core->scratch, slab_at(&store->pool, at) + offset, bytes);
-        store_upload_append(core, to, core->scratch, bytes);
+        slab_copy_out(bounce, slab_at(&store->pool, at) + offset, bytes);
+        store_upload_append(core, to, bounce, bytes);
         if (next == 0) {
             return;
         }

@@ -232,6 +232,9 @@ enum store_outcome store_put(struct store_core *core, const struct store_write *
                              const struct iovec *value, uint64_t *token) {
     struct store *store = core->store;
     if (write->mode == STORE_APPEND || write->mode == STORE_PREPEND) {
+        if (!store_item_fits(store, write->key.len, write->client_flags, value->iov_len)) {
+            return STORE_TOO_LARGE;
+        }
         if (write_needs_chain(store, 0, write->key.len, value->iov_len)) {
             return put_chained(core, write, value, token);
         }

@@ -21,7 +21,7 @@ REPLY_LIMIT_S = 10.0
 
 
 def default_binary():
-    """The server that ships: LARDER_BIN, LARDER, else build/larder here or at the root of the tree."""
+    """The server that ships: LARDER_BIN, LARDER, or build/larder here or in the tree."""
     named = os.environ.get("LARDER_BIN") or os.environ.get("LARDER")
     if named:
         return os.path.abspath(named)

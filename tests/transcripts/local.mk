@@ -23,3 +23,8 @@ TRANSCRIPT_TESTS += tests/transcripts/run_inprocess
 tests_transcripts_run_inprocess_SOURCES = tests/transcripts/run_inprocess.c \
 	tests/transcripts/transcript.c tests/transcripts/transcript.h $(ENGINE_WIRE) $(FAKE_STORE)
 tests_transcripts_run_inprocess_LDADD = libengine.a libproto.a $(BASE_LIBS)
+# the same over the store
+TRANSCRIPT_TESTS += tests/transcripts/run_store
+tests_transcripts_run_store_SOURCES = tests/transcripts/run_inprocess.c \
+	tests/transcripts/transcript.c tests/transcripts/transcript.h $(ENGINE_WIRE)
+tests_transcripts_run_store_LDADD = $(ENGINE_LIBS)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "src/base/atomic.h"
+
 enum { LEND_BYTES_MIN = 16 * 1024, UPLOAD_SPAN_BYTES = 10000 };
 
 struct fake_value {
@@ -402,7 +404,7 @@ enum store_outcome store_upload_begin(struct store_core *core, struct store_uplo
     upload->write.key.data = upload->key_copy;
     upload->value_bytes = value_bytes;
     upload->head_location = (uint64_t)(uintptr_t)fake_value_new((size_t)value_bytes);
-    upload->open = true;
+    atom_store_relaxed(&upload->state, 1);
     core->store->uploads++;
     return STORE_OK;
 }
@@ -418,7 +420,7 @@ static uint8_t *fake_upload_at(struct store_core *core, struct store_upload *upl
 
 void store_upload_append(struct store_core *core, struct store_upload *upload, const uint8_t *data,
                          size_t bytes) {
-    ASSERT(upload->open && upload->filled_bytes + bytes <= upload->value_bytes);
+    ASSERT(atom_load_relaxed(&upload->state) && upload->filled_bytes + bytes <= upload->value_bytes);
     memcpy(fake_upload_at(core, upload), data, bytes);
     upload->filled_bytes += bytes;
 }
@@ -449,9 +451,9 @@ void store_upload_advance(struct store_core *core, struct store_upload *upload, 
 }
 
 void store_upload_abandon(struct store_core *core, struct store_upload *upload) {
-    if (upload->open) {
+    if (atom_load_relaxed(&upload->state)) {
         fake_value_drop((struct fake_value *)(uintptr_t)upload->head_location);
-        upload->open = false;
+        atom_store_relaxed(&upload->state, 0);
         core->store->uploads--;
     }
 }
@@ -461,7 +463,7 @@ enum store_outcome store_upload_commit(struct store_core *core, struct store_upl
     struct fake_value *value = (struct fake_value *)(uintptr_t)upload->head_location;
     struct iovec data = {.iov_base = value->data, .iov_len = value->bytes};
 
-    ASSERT(upload->open && upload->filled_bytes == upload->value_bytes);
+    ASSERT(atom_load_relaxed(&upload->state) && upload->filled_bytes == upload->value_bytes);
     enum store_outcome outcome =
         upload->failed != STORE_OK ? upload->failed
                                    : store_put(core, &upload->write, &data, token);

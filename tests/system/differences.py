@@ -1,0 +1,98 @@
+"""Every difference between servers that the differential test knows: the one table.
+
+A row is an input (a regular expression over one unit), what each server answers (regular
+expressions over the normalised replies of that unit; None: anything) and the reason. Columns:
+memcached 1.6.18, memcached 1.6.45, larder. Normalised: CAS uniques are `#N` in order of first
+appearance, the version is `VERSION`, `<closed>` stands for the end of the connection.
+"""
+
+import re
+
+SERVERS = ("1.6.18", "1.6.45", "larder")
+
+BAD = rb"CLIENT_ERROR bad command line format\r\n"
+BAD_OR_NOTHING = rb"(?:CLIENT_ERROR bad command line format\r\n)?"
+ANY = rb".*"
+WORD = rb"(?>(?:[^ \n\r]|\r(?!\n))+)"
+MORE = rb"(?> +" + WORD + rb")"
+END = rb" *\r?\n"
+USAGE = rb"CLIENT_ERROR bad command line format.  Usage: delete <key> \[noreply\]\r\n"
+DELTA = rb"(?:CLIENT_ERROR invalid numeric delta argument\r\n|)"
+VERBS = rb"(?:get|gets|gat|gats|set|add|replace|append|prepend|cas|incr|decr|touch|delete|" \
+        rb"flush_all|verbosity|cache_memlimit|version|shutdown|stats)"
+STORAGE = rb" *(?:set|add|replace|append|prepend|cas)"
+
+
+class Row:
+    def __init__(self, when, replies, reason):
+        self.when = re.compile(when, re.S)
+        self.replies = [reply if reply is None else re.compile(reply, re.S) for reply in replies]
+        self.reason = reason
+        self.seen = 0
+
+    def differs(self, one, two):
+        """Whether this row separates the two servers at all."""
+        first, second = self.replies[one], self.replies[two]
+        return first is None or second is None or first.pattern != second.pattern
+
+    def explains(self, one, two, replies):
+        return all(pattern is None or pattern.fullmatch(reply) for pattern, reply in
+                   ((self.replies[one], replies[0]), (self.replies[two], replies[1])))
+
+
+TABLE = [
+    Row(rb"(?:gets?|delete|verbosity)" + END + rb"|(?:gats?|incr|decr|touch)" + MORE + rb"?" + END +
+        rb"|" + STORAGE + MORE + rb"{0,3}" + END, (ANY, BAD, BAD),
+        "too few words are a format error (section 20)"),
+    Row(rb"(?:(?:incr|decr)" + MORE + rb"{3,}|touch" + MORE + rb"{3,}|flush_all" + MORE + rb"{2,}|"
+        rb"(?:version|verbosity|cache_memlimit)" + MORE + rb"{2,})" + END, (ANY, None, None),
+        "1.6.18 counts the words of a command and refuses more"),
+    Row(rb"verbosity +(?!\d{1,9}" + END + rb")[^\n]*\n", (None, ANY, ANY),
+        "1.6.18 takes a sign and numbers above 32 bits"),
+    Row(rb"(?:set|add|replace|append|prepend)" + MORE + rb"{6,}" + END + rb".*|cas" + MORE +
+        rb"{7,}" + END + rb".*", (None, ANY, ANY),
+        "1.6.18 refuses further words of a storage command and reads the value as commands"),
+    Row(rb"(?!" + VERBS + rb" )[^\n]*noreply" + END + rb".*", (rb"ERROR.*", ANY, ANY),
+        "noreply silences unknown commands too"),
+    Row(rb"(?:incr|decr) +" + WORD + rb" +[+-][^\n]*\n", (None, DELTA, DELTA),
+        "a delta takes no sign"),
+    Row(rb"(?:gats?|touch" + MORE + rb"|flush_all) +(?!-?\d{1,9}(?:" + END + rb"| ))[^\n]*\n",
+        (None, ANY, ANY), "1.6.18 takes times with a sign or above 32 bits"),
+    Row(rb"delete +[^ \n]{251,} [^\n]*\n", (USAGE, None, BAD + rb"|" + USAGE),
+        "1.6.18 looks at the words before the length of the key"),
+    Row(rb"cache_memlimit +\d{10,}[^\n]*\n", (None, ANY, ANY), "1.6.18 takes numbers of any size"),
+    Row(rb"delete +noreply" + END, (rb"DELETED\r\n|NOT_FOUND\r\n", rb"", None),
+        "1.6.45 takes the key noreply for the mark as well"),
+    Row(rb"HTTP/[^ \n]*\n", (rb"<closed>", rb"ERROR\r\n", rb"ERROR\r\n"),
+        "1.6.18 hangs up on HTTP/ as the only word"),
+    Row(rb"[^\n]* [+-]?\d+[\t\r\v\f]+[^\n ]*[ \n].*|[^\n]* [\t\r\v\f][^\n]*\n.*",
+        (None, ANY, ANY),
+        "1.6.18 takes white space around a number"),
+    Row(STORAGE + MORE + rb"{2} +\d+ +[+-][^\n]*\n.*", (None, ANY, ANY),
+        "a byte count takes no sign"),
+    Row(STORAGE + MORE + rb"{3}(?! +\d{1,9}(?:" + END + rb"| ))[^\n]*\n.*",
+        (None, ANY, ANY), "1.6.18 takes byte counts above 32 bits, and is silent with noreply"),
+    Row(STORAGE + rb" +" + WORD + rb"(?! +\d{1,19} +-?\d{1,18} +\d+(?:" + END + rb"| ))[^\n]*\n.*",
+        (None, BAD_OR_NOTHING + ANY, BAD_OR_NOTHING + ANY),
+        "1.6.18 does not swallow the value after bad flags or times (section 20)"),
+    Row(rb"cas" + MORE + rb"{4}(?! +\d{1,19}(?:" + END + rb"| ))[^\n]*\n.*",
+        (None, BAD_OR_NOTHING, BAD_OR_NOTHING),
+        "1.6.18 does not swallow the value after a bad unique (section 20)"),
+    Row(rb"[^\n]{0,2}\n", (rb"ERROR\r\n", BAD, BAD),
+        "a line shorter than four bytes is a format error (section 20)"),
+    Row(rb" +[^\n]*\n.*", (ANY, rb"(?:ERROR|CLIENT_ERROR).*", ANY),
+        "1.6.45 refuses leading spaces; larder takes them as 1.6.18 does (section 20)"),
+    Row(rb" *delete" + MORE + rb"{2,}" + END,
+        (USAGE, rb"(?:DELETED\r\n|NOT_FOUND\r\n|" + BAD + rb"|)", USAGE),
+        "1.6.45 ignores further words of delete (section 20)"),
+    Row(rb"shutdown" + MORE + rb"*" + END,
+        (rb"ERROR: shutdown not enabled\r\n", rb"(?:SERVER_ERROR: shutdown not enabled\r\n)?",
+         rb"(?:SERVER_ERROR: shutdown not enabled\r\n)?"),
+        "1.6.18 says ERROR: shutdown not enabled (section 20)"),
+    Row(rb"stats" + MORE + rb"*" + END, (None, None, None), "values of statistics differ"),
+    Row(rb"[^\n]*\0[^\n]*\n.*", (None, ANY, ANY), "1.6.18 ends a line at a zero byte"),
+    Row(rb" *g(?:e|a)ts?" + MORE + rb"* +[^ \n]{251,}[^\n]*\n", (BAD, ANY, BAD),
+        "1.6.45 adds an empty line after an over-long key, and may lose the error (section 18)"),
+    Row(STORAGE + rb" +[^ \n]{251,} [^\n]*\n.*", (None, BAD_OR_NOTHING, BAD_OR_NOTHING),
+        "1.6.18 does not swallow the value of an over-long key (section 20)"),
+]
