@@ -143,7 +143,6 @@ struct store {
 
     CACHE_ALIGNED _Atomic uint64_t epoch; /* of reclamation; raised when something is retired */
     _Atomic uint32_t flush_at;            /* pending flush_all, 0 = none */
-    _Atomic uint32_t now;                 /* latest time seen, for upkeep */
     pthread_mutex_t flush_mutex;
     struct store_totals baseline; /* of stats reset; flush_mutex */
 };
@@ -164,7 +163,8 @@ struct store_core {
     uint32_t now;
     uint32_t index;
     struct lock_hold hold;
-    uint32_t upkeep_next;  /* partition to look at next */
+    uint32_t upkeep_swept; /* store second in which all partitions were looked at */
+    uint32_t shrink_next;  /* partition that gives the next page when the budget was lowered */
     uint32_t expiry_page;  /* page to look at next */
     uint32_t expiry_started; /* store second in which this sweep of the pages began */
     struct visit visit;

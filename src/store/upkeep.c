@@ -41,7 +41,7 @@ static bool shrink_step(struct store_core *core) {
     if (slab_pool_excess_used(&store->pool) == 0) {
         return false;
     }
-    struct partition *p = &store->partitions[core->upkeep_next % store->partition_count];
+    struct partition *p = &store->partitions[core->shrink_next++ % store->partition_count];
     return store->config.evict && space_give_page(core, p);
 }
 
@@ -51,33 +51,41 @@ static uint64_t clock_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* The next partition to look at: the core's own first, then all. */
-static struct partition *partition_next(struct store_core *core) {
-    const struct store *store = core->store;
-    uint32_t number = core->upkeep_next++;
-    return &store->partitions[number % store->partition_count];
+/* A slice of upkeep: what it may still spend. The clock is only read once something was done. */
+struct slice {
+    struct store_core *core;
+    uint64_t budget_ns;
+    uint64_t start_ns;
+    bool spent;
+};
+
+static void slice_spend(struct slice *slice) {
+    uint64_t now = clock_ns();
+    slice->start_ns = slice->start_ns == 0 ? now : slice->start_ns;
+    slice->spent = now - slice->start_ns >= slice->budget_ns;
+}
+
+/* Partitions first, first + stride, ... */
+static void slice_partitions(struct slice *slice, uint32_t first, uint32_t stride) {
+    struct store *store = slice->core->store;
+    for (uint32_t i = first; i < store->partition_count && !slice->spent; i += stride) {
+        while (!slice->spent && partition_step(slice->core, &store->partitions[i])) {
+            slice_spend(slice);
+        }
+    }
 }
 
 bool store_upkeep(struct store_core *core, uint64_t budget_ns) {
-    const struct store *store = core->store;
-    bool waiting = false;
-    bool idle = false;
-    uint64_t start = 0;
-    uint32_t looked = 0;
-    while (!idle) {
-        bool worked = partition_step(core, partition_next(core));
-        worked = shrink_step(core) || worked;
-        worked = expire_step(core, EXPIRY_PAGES_A_STEP) || worked;
-        looked = worked ? 0 : looked + 1;
-        idle = looked >= store->partition_count;
-        if (worked) {
-            uint64_t now = clock_ns();
-            start = start == 0 ? now : start;
-            waiting = now - start >= budget_ns;
-            idle = idle || waiting;
-        }
+    struct slice slice = {.core = core, .budget_ns = budget_ns};
+    slice_partitions(&slice, core->index, core->store->config.core_count);
+    if (core->upkeep_swept != core->now && !slice.spent) {
+        core->upkeep_swept = core->now; /* once a second for those whose owner sleeps */
+        slice_partitions(&slice, 0, 1);
     }
-    return waiting;
+    while (!slice.spent && (shrink_step(core) || expire_step(core, EXPIRY_PAGES_A_STEP))) {
+        slice_spend(&slice);
+    }
+    return slice.spent;
 }
 
 /* -- the housekeeping thread ------------------------------------------------------------------- */
