@@ -341,6 +341,7 @@ int core_listen(struct core *core, uint32_t index) {
     }
     core->listener_count++;
     core->listeners_open++;
+    counter_add(&core->counters.connections_total, 1); /* as memcached counts */
     return 0;
 }
 

@@ -19,9 +19,9 @@ enum {
 struct stats_conns {
     struct reply_slot slot;
     struct server *server;
-    unsigned listener; /* next to show; listeners come first */
-    unsigned core;     /* then core by core, */
+    unsigned core;     /* next to show: core by core, */
     uint32_t at;       /* slot by slot */
+    unsigned listener; /* then the listeners */
 };
 
 static void stats_address_text(const struct sockaddr_storage *address, socklen_t length,
@@ -126,14 +126,14 @@ static void stats_conns_produce(struct reply_slot *slot) {
     const struct connection *connection = slot->session->context;
     uint32_t now = connection->core->now;
     unsigned written = 0;
+    while (written < STATS_CONNS_PORTION && (connection = stats_conns_next(conns)) != NULL) {
+        written += stats_conns_connection(&call, connection, now);
+    }
     while (conns->listener < server->listener_count && written < STATS_CONNS_PORTION) {
         stats_conns_listener(&call, &server->listeners[conns->listener++], now);
         written++;
     }
-    while (written < STATS_CONNS_PORTION && (connection = stats_conns_next(conns)) != NULL) {
-        written += stats_conns_connection(&call, connection, now);
-    }
-    if (connection == NULL) {
+    if (conns->core == server->core_count && conns->listener == server->listener_count) {
         admin_stat_end(&call);
         slot->complete = true;
     }

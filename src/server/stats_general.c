@@ -20,7 +20,6 @@ struct stats_view {
     uint64_t time_s;
     uint64_t connections;
     uint64_t connection_slots;
-    uint64_t listeners;
     uint64_t sends;
     uint64_t buffer_blocks;
     uint64_t buffer_bytes;
@@ -58,7 +57,6 @@ static void stats_view_fill(struct stats_view *view, struct server *server,
     view->uptime_s = core->now;
     view->time_s = (uint64_t)server->epoch + core->now;
     view->connections = atom_load_relaxed(&server->connections_open);
-    view->listeners = server->listener_count;
     view->descriptors = server->listener_count + 4ull * server->core_count + 4;
     view->accepting = atom_load_relaxed(&server->accept_paused) == 0;
     view->threads = server->core_count;
