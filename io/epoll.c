@@ -20,6 +20,7 @@
 
 enum {
     POLLED_MAX = 512, /* readiness events fetched a turn */
+    ROUNDS_MAX = 4,   /* receives from one connection a turn */
     ACCEPTS_MAX = 64, /* accepted from one listener a turn */
     NS_PER_MS = 1000000
 };
@@ -145,7 +146,7 @@ static void conn_receive_into(struct io_conn *conn, struct io_batch *batch) {
 }
 
 /* Each connection of the list gives one receive; what may hold more goes behind the others. */
-static void work_run(struct epoll_io *back, struct io_batch *batch) {
+static void work_round(struct epoll_io *back, struct io_batch *batch) {
     struct io_conn *last = back->work_last;
     struct io_conn *conn = NULL;
 
@@ -166,6 +167,12 @@ static void work_run(struct epoll_io *back, struct io_batch *batch) {
         if (wants_read(conn) && (conn->back_flags & CAN_READ) != 0) {
             work_push(back, conn);
         }
+    }
+}
+
+static void work_run(struct epoll_io *back, struct io_batch *batch) {
+    for (unsigned round = 0; round < ROUNDS_MAX && back->work_first != NULL; round++) {
+        work_round(back, batch);
     }
 }
 

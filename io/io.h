@@ -26,6 +26,9 @@
  *   IDLE      io_recv_into   -> DIRECT
  *   DIRECT    IO_RECEIVED_INTO  -> IDLE
  *
+ * What was under way at a stop is bounded by the core's buffers, of which io_uring may give one
+ * connection many in one turn (16 KiB each, 32 and more): it is the caller's to keep or to close.
+ *
  * So a large value is received in place: io_recv_stop(), consume the IO_RECEIVED that still come,
  * at IO_RECV_STOPPED io_recv_into() for the rest, and io_recv_start() when the value is complete.
  * Events of one connection come in the order of its stream.

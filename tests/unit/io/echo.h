@@ -1,16 +1,19 @@
 /* larder: a server that sends back what it receives: the smallest user of all that io.h offers
  *
- * Purpose: one core of it runs over any back end. It keeps its output bounded by stopping to
- * receive, and every LARGE_EVERY-th stop it receives directly into its output before it goes on
- * streaming. Owner: the test.   Threads: that of the io. Memory: ECHO_BYTES a connection.   Limits:
- * ECHO_CONNS_MAX.   Errors: asserts.
+ * Purpose: one core of it runs over any back end. It bounds its output by stopping to receive; at
+ *   every third stop it receives directly before it goes on streaming, and recalls every other of
+ *   these.
+ * Owner: the test.   Threads: that of the io.
+ * Memory: ECHO_BYTES a connection.   Limits: the io's.   Errors: asserts.
  */
 #ifndef LARDER_TESTS_UNIT_IO_ECHO_H
 #define LARDER_TESTS_UNIT_IO_ECHO_H
 
 #include "io/io.h"
 
-enum { ECHO_BYTES = 6000, ECHO_HIGH_BYTES = 2000, ECHO_DIRECT_BYTES = 900, ECHO_EVENTS = 16 };
+/* Above ECHO_HIGH_BYTES it stops receiving; what a kernel delivers before it has stopped must fit.
+ */
+enum { ECHO_BYTES = 512 * 1024, ECHO_HIGH_BYTES = 2000, ECHO_DIRECT_BYTES = 900, ECHO_EVENTS = 16 };
 
 struct echo {
     struct io *io;

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "src/base/atomic.h"
+
 static const struct variant variants[] = {
     {"epoll", {.backend = IO_BACKEND_EPOLL}},
     {"uring", {.backend = IO_BACKEND_URING}},
@@ -282,6 +284,7 @@ struct reader {
     size_t bytes;
     size_t got;
     uint8_t *into;
+    _Atomic bool done;
 };
 
 static void *writer_main(void *argument) {
@@ -329,6 +332,7 @@ static void *reader_main(void *argument) {
         }
         reader->got += (size_t)count;
     }
+    atom_store_release(&reader->done, true);
     return NULL;
 }
 
@@ -342,6 +346,10 @@ struct reader *reader_start(int fd, size_t bytes) {
     assert_non_null(reader->into);
     assert_int_equal(pthread_create(&reader->thread, NULL, reader_main, reader), 0);
     return reader;
+}
+
+bool reader_is_done(struct reader *reader) {
+    return atom_load_acquire(&reader->done);
 }
 
 void reader_join(struct reader *reader) {

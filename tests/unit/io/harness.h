@@ -98,6 +98,7 @@ struct writer *writer_start(int fd, size_t bytes);
 void writer_join(struct writer *writer);
 /* Reads so many from the peer's side and checks the pattern. */
 struct reader *reader_start(int fd, size_t bytes);
+bool reader_is_done(struct reader *reader);
 void reader_join(struct reader *reader);
 
 #endif

@@ -17,6 +17,7 @@ tests_unit_io_test_create_LDADD = $(UNIT_IO)
 
 UNIT_TESTS += tests/unit/io/test_flow
 tests_unit_io_test_flow_SOURCES = tests/unit/io/test_flow.c $(IO_HARNESS)
+tests_unit_io_test_flow_SOURCES += tests/unit/io/echo.c tests/unit/io/echo.h
 tests_unit_io_test_flow_LDADD = $(UNIT_IO)
 
 UNIT_TESTS += tests/unit/io/test_listen

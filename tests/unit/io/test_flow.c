@@ -3,9 +3,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/io/echo.h"
 #include "tests/unit/io/harness.h"
 
-enum { MIB = 1024 * 1024, CROWD = 40 };
+enum { MIB = 1024 * 1024, CROWD = 40, ECHOED_BYTES = 60000 };
 
 static void peer_write(struct end *end, const void *bytes, size_t count) {
     assert_int_equal(send(end->other_fd, bytes, count, MSG_NOSIGNAL), (ssize_t)count);
@@ -278,6 +279,41 @@ static void one_busy_connection_does_not_starve_another(void **state) {
     end_free(harness, quiet);
 }
 
+/* Streams that go through stops, direct receives, recalls and sends at once, on all connections. */
+static void an_echo_gives_every_stream_back(void **state) {
+    struct harness *harness = harness_of(state);
+    struct writer *writers[CROWD];
+    struct reader *readers[CROWD];
+    int64_t deadline = pump_now() + (int64_t)PUMP_SECONDS_MAX * 1000000000;
+    struct echo echo;
+    int others[CROWD];
+
+    harness_restart(harness, (struct io_config){.buffer_bytes = 2048, .send_bytes_max = 700});
+    echo_init(&echo, harness->io, -1);
+    for (unsigned i = 0; i < CROWD; i++) {
+        int fds[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        others[i] = fds[1];
+        echo_adopt(&echo, fds[0]);
+        readers[i] = reader_start(fds[1], ECHOED_BYTES);
+        writers[i] = writer_start(fds[1], ECHOED_BYTES);
+    }
+    while (echo.conns_served < CROWD) {
+        (void)echo_step(&echo, 10000000);
+        for (unsigned i = 0; i < CROWD; i++) {
+            if (others[i] >= 0 && reader_is_done(readers[i])) {
+                assert_int_equal(shutdown(others[i], SHUT_WR), 0);
+                writer_join(writers[i]);
+                reader_join(readers[i]);
+                (void)close(others[i]);
+                others[i] = -1;
+            }
+        }
+        assert_true(pump_now() < deadline);
+    }
+}
+
 static void a_wait_ends_when_its_time_is_over(void **state) {
     struct harness *harness = harness_of(state);
     struct end *end = end_open(harness);
@@ -306,6 +342,7 @@ int main(void) {
         cmocka_unit_test(a_tiny_ring_of_buffers_runs_dry_and_goes_on),
         cmocka_unit_test(a_turn_returns_no_more_than_was_asked_for),
         cmocka_unit_test(one_busy_connection_does_not_starve_another),
+        cmocka_unit_test(an_echo_gives_every_stream_back),
         cmocka_unit_test(a_wait_ends_when_its_time_is_over),
     };
 
