@@ -145,7 +145,7 @@ static const char USAGE[] =
     "  -k, --key-bytes N    length of every key (16)\n"
     "  -v, --value-bytes N  length of every value, asked for or stored (100)\n"
     "  -t, --threads N      (1)\n"
-    "  -i, --io NAME        epoll or uring; through larder's io/: layer-epoll, layer-uring (epoll)\n";
+    "  -i, --io NAME        epoll or uring, or layer-epoll or layer-uring: larder's io/ (epoll)\n";
 
 int main(int argc, char **argv) {
     struct null_options options = {.port = 11211,
