@@ -105,6 +105,9 @@ static void session_go_on(struct session *session) {
     if (session->reply.slots > 0) {
         session_produce(session);
     }
+    if (core->executing) {
+        return; /* called by the command itself */
+    }
     if (session->stalled && session->reply.unsent_bytes <= core->reply_bytes_max / 2 &&
         session->reply.slots < REPLY_SLOTS_MAX) {
         session->stalled = false;

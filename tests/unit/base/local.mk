@@ -5,3 +5,5 @@ UNIT_BASE = $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/base/test_span
 tests_unit_base_test_span_LDADD = $(UNIT_BASE)
+UNIT_TESTS += tests/unit/base/test_number
+tests_unit_base_test_number_LDADD = $(UNIT_BASE)

@@ -6,3 +6,11 @@ UNIT_ENGINE = $(ENGINE_LIBS) $(CMOCKA_LIBS)
 UNIT_ENGINE_FAKE = libengine.a libproto.a $(BASE_LIBS) $(CMOCKA_LIBS)
 FAKE_STORE = tests/unit/engine/fake_store.c tests/unit/engine/fake_store.h
 ENGINE_WIRE = tests/unit/engine/wire.c tests/unit/engine/wire.h
+
+UNIT_TESTS += tests/unit/engine/test_engine
+tests_unit_engine_test_engine_SOURCES = tests/unit/engine/test_engine.c $(ENGINE_WIRE) $(FAKE_STORE)
+tests_unit_engine_test_engine_LDADD = $(UNIT_ENGINE_FAKE)
+UNIT_TESTS += tests/unit/engine/test_session
+tests_unit_engine_test_session_SOURCES = tests/unit/engine/test_session.c $(ENGINE_WIRE) \
+	$(FAKE_STORE)
+tests_unit_engine_test_session_LDADD = $(UNIT_ENGINE_FAKE)

@@ -197,6 +197,17 @@ void wire_end_input(struct wire *wire, unsigned index) {
     }
 }
 
+void wire_release(struct wire *wire, unsigned index) {
+    struct wire_conn *conn = wire_conn(wire, index);
+
+    conn->held = false;
+    if (conn->open) {
+        wire_turn_begin(wire);
+        session_touch(&conn->session);
+        wire_turn_end(wire);
+    }
+}
+
 /* Receives in place what the session wants so; returns how much. */
 static size_t wire_direct(struct wire *wire, struct wire_conn *conn, const uint8_t *data,
                           size_t bytes) {

@@ -58,6 +58,8 @@ void wire_turn_begin(struct wire *wire);
 void wire_feed(struct wire *wire, unsigned index, uint8_t *data, size_t bytes);
 void wire_turn_end(struct wire *wire);
 
+/* The client reads again: everything that can be sent is. */
+void wire_release(struct wire *wire, unsigned index);
 /* Takes `bytes` off the front of the output. */
 void wire_take(struct wire_conn *conn, size_t bytes);
 

@@ -2,3 +2,5 @@
 #     UNIT_TESTS += tests/unit/proto/test_NAME
 #     tests_unit_proto_test_NAME_LDADD = $(UNIT_PROTO)
 UNIT_PROTO = $(PROTO_LIBS) $(CMOCKA_LIBS)
+UNIT_TESTS += tests/unit/proto/test_parser
+tests_unit_proto_test_parser_LDADD = $(UNIT_PROTO)
