@@ -118,8 +118,8 @@ enum store_outcome store_touch(struct store_core *core, const struct store_key *
 
 /* -- incr and decr ----------------------------------------------------------------------------- */
 
-/* memcached's reading of a number: leading blanks, an optional plus, digits, then nothing or a blank
- * and anything; at most 2^64-1. */
+/* memcached's reading of a number: leading blanks, an optional plus, digits, then nothing or a
+ * blank and anything; at most 2^64-1. */
 static bool number_parse(const uint8_t *text, uint32_t bytes, uint64_t *number) {
     uint32_t at = 0;
     while (at < bytes && (text[at] == ' ' || (text[at] >= '\t' && text[at] <= '\r'))) {

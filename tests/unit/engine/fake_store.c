@@ -420,7 +420,8 @@ static uint8_t *fake_upload_at(struct store_core *core, struct store_upload *upl
 
 void store_upload_append(struct store_core *core, struct store_upload *upload, const uint8_t *data,
                          size_t bytes) {
-    ASSERT(atom_load_relaxed(&upload->state) && upload->filled_bytes + bytes <= upload->value_bytes);
+    ASSERT(atom_load_relaxed(&upload->state) != 0);
+    ASSERT(upload->filled_bytes + bytes <= upload->value_bytes);
     memcpy(fake_upload_at(core, upload), data, bytes);
     upload->filled_bytes += bytes;
 }
