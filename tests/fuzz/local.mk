@@ -11,3 +11,9 @@ FUZZ_MAIN = tests/fuzz/replay.c
 endif
 EXTRA_DIST += tests/fuzz/replay.c
 EXTRA_DIST += tests/fuzz/run
+
+FUZZ_TESTS += tests/fuzz/fuzz_ascii
+tests_fuzz_fuzz_ascii_SOURCES = tests/fuzz/fuzz_ascii.c $(ENGINE_WIRE) $(FUZZ_MAIN)
+tests_fuzz_fuzz_ascii_LDADD = $(ENGINE_LIBS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/corpus/ascii
+EXTRA_DIST += tests/fuzz/make_corpus.py

@@ -113,6 +113,9 @@ void wire_hangup(struct wire *wire, unsigned index) {
 
 void wire_take(struct wire_conn *conn, size_t bytes) {
     ASSERT(bytes <= conn->output_bytes);
+    if (bytes == 0) {
+        return;
+    }
     conn->output_bytes -= bytes;
     memmove(conn->output, conn->output + bytes, conn->output_bytes);
 }
