@@ -11,6 +11,9 @@
 
 /* Steps of one request before it gives up: far above what force needs. */
 #define STEPS_MAX 4096u
+/* Attempts at new memory, in case others are at it or take it. */
+#define POPULATE_TRIES_MAX 4u
+#define POPULATE_YIELDS_MAX 65536u
 /* Steps after which nobody is spared. */
 #define STEPS_GENTLE_MAX 64u
 #define PINNED_SKIP_MAX 8u
@@ -254,18 +257,31 @@ static bool is_poor(const struct store *store, const struct partition *p) {
     return partition_pages(store, p) * 2 < share;
 }
 
+/* Another thread is in the kernel for new memory: that takes longer than the rounds of a write. */
+static void await_populating(const struct slab_pool *pool) {
+    for (unsigned i = 0; i < POPULATE_YIELDS_MAX; i++) {
+        if (atom_load_acquire(&pool->populating) == 0) {
+            return;
+        }
+        cpu_pause();
+        sched_yield();
+    }
+}
+
 /* New memory while the limit allows it. */
 static bool space_populate(struct store *store, const struct partition *p) {
     if (!slab_pool_can_populate(&store->pool)) {
         return false;
     }
-    if (!slab_pool_populate(&store->pool, p->node)) {
-        if (atom_load_relaxed(&store->pool.populating) == 0) {
-            return false; /* the system has none */
+    for (unsigned i = 0; i < POPULATE_TRIES_MAX; i++) {
+        if (slab_pool_populate(&store->pool, p->node) ||
+            atom_load_relaxed(&store->pool.pages_free) != 0) {
+            return true;
         }
-        sched_yield();
+        /* the system has none, or another thread is or was at it */
+        await_populating(&store->pool);
     }
-    return true;
+    return false;
 }
 
 /* Evicts, and evacuates when a class has a page's worth of free chunks. Under the lock. */
@@ -294,6 +310,19 @@ static bool class_has_room(const struct store *store, const struct partition *p,
                 atom_load_relaxed(&store->pool.pages_limit));
 }
 
+/* What -M leaves: chains that are dead and not on loan. */
+static bool space_reclaim(struct store_core *core, struct partition *p, unsigned class_id) {
+    bool freed = true;
+    bool room = false;
+    for (unsigned i = 0; i < STEPS_MAX && freed && !room; i++) {
+        partition_lock(core, p);
+        freed = limbo_step(core->store, p);
+        room = class_has_room(core->store, p, class_id);
+        partition_unlock(core, p);
+    }
+    return room;
+}
+
 bool space_make(struct store_core *core, struct partition *p, unsigned class_id,
                 unsigned *spent) {
     struct store *store = core->store;
@@ -301,7 +330,7 @@ bool space_make(struct store_core *core, struct partition *p, unsigned class_id,
         return true;
     }
     if (!store->config.evict) {
-        return false;
+        return space_reclaim(core, p, class_id);
     }
     for (unsigned i = 0; i < STEPS_MAX; i++) {
         if (*spent >= EVICT_REQUEST_MAX || i >= STEPS_GENTLE_MAX) {
