@@ -161,33 +161,64 @@ static void victim_add(struct hunt *hunt, const struct cursor *cursor) {
     __builtin_prefetch(cursor->item);
 }
 
-/* The slot in the small queue that a fragment stands for. */
+/* A search for the slot of a small-queue entry. */
+struct fragment_search {
+    uint32_t bits;        /* bucket bits */
+    uint64_t want, mask;  /* of slot_match() */
+    bool exact;           /* the item's hash decides */
+    unsigned found_count; /* slots that match */
+};
+
+/* Looks at one line; the first match is the cursor's. */
+static void fragment_look(struct store *store, struct partition *p, struct bucket *line,
+                          struct fragment_search *search, struct cursor *cursor) {
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        uint64_t slot = atom_load_relaxed(&line->slots[i]);
+        if (slot == 0 || (slot_match(slot) & search->mask) != search->want ||
+            (slot & SLOT_MAIN) != 0) {
+            continue;
+        }
+        struct item *item = item_at(store, slot_location(slot));
+        uint64_t differs = 0;
+        if (search->exact) {
+            differs = item_hash(store, item, atom_load_relaxed(&item->shape)) ^ search->bits;
+        }
+        if ((differs & ((1u << p->fragment_bits) - 1)) != 0 || search->found_count++ != 0) {
+            continue;
+        }
+        cursor->line = line;
+        cursor->slot_index = i;
+        cursor->slot = slot;
+        cursor->item = item;
+    }
+}
+
+/* The slot in the small queue that a fragment stands for. Where several in the bucket match, their
+ * items' hashes decide: taking the wrong one would leave the right one without an entry once a
+ * split has parted them. */
 static bool fragment_find(struct store *store, struct partition *p, uint32_t fragment,
                           struct cursor *cursor) {
-    uint32_t bits = fragment & ((1u << p->fragment_bits) - 1);
-    cursor->bucket = geometry_bucket_of(atom_load_relaxed(&p->geometry), bits);
+    struct fragment_search search = {.bits = fragment & ((1u << p->fragment_bits) - 1)};
+    cursor->bucket = geometry_bucket_of(atom_load_relaxed(&p->geometry), search.bits);
     cursor->home = index_bucket(store, p, cursor->bucket);
-    uint32_t tag_mask = UINT32_MAX >> p->fragment_bits;
-    uint64_t want = (uint64_t)(fragment >> p->fragment_bits) << 2 | (cursor->bucket & 3);
-    uint64_t mask = (uint64_t)tag_mask << 2 | 3;
-    struct bucket *line = cursor->home;
-    for (;;) {
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            uint64_t slot = atom_load_relaxed(&line->slots[i]);
-            if (slot != 0 && (slot_match(slot) & mask) == want && (slot & SLOT_MAIN) == 0) {
-                cursor->line = line;
-                cursor->slot_index = i;
-                cursor->slot = slot;
-                cursor->item = item_at(store, slot_location(slot));
-                return true;
-            }
-        }
+    search.want = (uint64_t)(fragment >> p->fragment_bits) << 2 | (cursor->bucket & 3);
+    search.mask = (uint64_t)(UINT32_MAX >> p->fragment_bits) << 2 | 3;
+    for (unsigned pass = 0; pass < 2; pass++) {
+        search.found_count = 0;
+        search.exact = pass == 1;
+        struct bucket *line = cursor->home;
+        fragment_look(store, p, line, &search, cursor);
         uint32_t row = atom_load_relaxed(&line->overflow);
-        if (row == 0) {
-            return false;
+        while (row != 0) {
+            line = overflow_bucket(store, p, row);
+            fragment_look(store, p, line, &search, cursor);
+            row = atom_load_relaxed(&line->overflow);
         }
-        line = overflow_bucket(store, p, row);
+        if (search.found_count < 2) {
+            break;
+        }
     }
+    return search.found_count != 0;
 }
 
 /* Marks the slot as main's. For a victim too, so that no other fragment finds it again. */
