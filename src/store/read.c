@@ -151,8 +151,9 @@ static enum look_result chain_lend(struct look *look, struct item *item, uint32_
 
 static bool look_may_lend(const struct look *look, uint32_t shape) {
     return look->lease != NULL && (shape & ITEM_CHAINED) != 0 &&
-           look->head->value_bytes >= LEND_BYTES_MIN &&
-           (look->force_lend || lend_allowed(look->core->store, look->p, look->head->value_bytes));
+           (look->force_lend ||
+            (look->head->value_bytes >= LEND_BYTES_MIN &&
+             lend_allowed(look->core->store, look->p, look->head->value_bytes)));
 }
 
 /* Hands the value over as the sink wants it. */
