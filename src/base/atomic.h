@@ -28,14 +28,21 @@ uint64_t schedule_fetch_add(volatile void *object, uint64_t value, unsigned byte
 void schedule_fence(int order);
 void schedule_pause(void);
 
-#define atom_load_relaxed(p) ((__typeof__(*(p) + 0))schedule_load((p), sizeof(*(p)), 0))
-#define atom_load_acquire(p) ((__typeof__(*(p) + 0))schedule_load((p), sizeof(*(p)), 1))
-#define atom_load_seq_cst(p) ((__typeof__(*(p) + 0))schedule_load((p), sizeof(*(p)), 3))
+/* `value` in the type of *p, without its qualifiers. */
+#define ATOM_AS(p, value)                                                                          \
+    _Generic(*(p),                                                                                 \
+        bool: (bool)(value),                                                                       \
+        uint8_t: (uint8_t)(value),                                                                 \
+        uint16_t: (uint16_t)(value),                                                               \
+        default: (__typeof__(*(p) + 0))(value))
+#define atom_load_relaxed(p) ATOM_AS(p, schedule_load((p), sizeof(*(p)), 0))
+#define atom_load_acquire(p) ATOM_AS(p, schedule_load((p), sizeof(*(p)), 1))
+#define atom_load_seq_cst(p) ATOM_AS(p, schedule_load((p), sizeof(*(p)), 3))
 #define atom_store_relaxed(p, v) schedule_store((p), (uint64_t)(v), sizeof(*(p)), 0)
 #define atom_store_release(p, v) schedule_store((p), (uint64_t)(v), sizeof(*(p)), 2)
 #define atom_store_seq_cst(p, v) schedule_store((p), (uint64_t)(v), sizeof(*(p)), 3)
 #define atom_exchange(p, v)                                                                        \
-    ({ (__typeof__(*(p) + 0))schedule_exchange((p), (uint64_t)(v), sizeof(*(p))); })
+    ({ ATOM_AS(p, schedule_exchange((p), (uint64_t)(v), sizeof(*(p)))); })
 #define atom_compare_exchange(p, expected, v)                                                      \
     ({                                                                                             \
         uint64_t atom_seen_ = (uint64_t) * (expected);                                             \
@@ -45,9 +52,9 @@ void schedule_pause(void);
         atom_done_;                                                                                \
     })
 #define atom_fetch_add(p, v)                                                                       \
-    ({ (__typeof__(*(p) + 0))schedule_fetch_add((p), (uint64_t)(v), sizeof(*(p))); })
+    ({ ATOM_AS(p, schedule_fetch_add((p), (uint64_t)(v), sizeof(*(p)))); })
 #define atom_fetch_sub(p, v)                                                                       \
-    ({ (__typeof__(*(p) + 0))schedule_fetch_add((p), (uint64_t)0 - (uint64_t)(v), sizeof(*(p))); })
+    ({ ATOM_AS(p, schedule_fetch_add((p), (uint64_t)0 - (uint64_t)(v), sizeof(*(p)))); })
 #define atom_fence_acquire() schedule_fence(1)
 #define atom_fence_release() schedule_fence(2)
 #define atom_fence_seq_cst() schedule_fence(3)

@@ -14,8 +14,16 @@
 /* Load factor 0.9 of all slots in primary buckets; merge below 0.4. */
 #define LOAD_SPLIT_TENTHS 9u
 #define LOAD_MERGE_TENTHS 4u
+#ifdef LARDER_SCHEDULE
+/* One group at first: few keys make chains, splits and merges. */
+#define INDEX_BUCKETS_MIN BUCKET_GROUP
+#define INDEX_LEVEL_START(store) 2u
+#else
 /* Never merged below a page of 64 KiB. */
 #define INDEX_BUCKETS_MIN 1024u
+/* A page of buckets. */
+#define INDEX_LEVEL_START(store) ((store)->page_rows_shift)
+#endif
 /* Overflow buckets at hand before a redistribution begins: it cannot stop half way. */
 #define OVERFLOW_READY_MIN (GATHERED_MAX / BUCKET_SLOTS)
 #define GATHERED_MAX (BUCKET_SLOTS * 16)
@@ -74,7 +82,7 @@ bool index_init(struct store *store, struct partition *p) {
 }
 
 bool index_start(struct store *store, struct partition *p) {
-    atom_store_relaxed(&p->geometry, (uint64_t)store->page_rows_shift << 32);
+    atom_store_relaxed(&p->geometry, (uint64_t)INDEX_LEVEL_START(store) << 32);
     struct table *table =
         atom_load_relaxed(&p->index.pages) == 0 ? &p->index : &p->ghosts;
     return table_extend(store, p, table);

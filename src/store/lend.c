@@ -157,8 +157,13 @@ static void chain_free_some(struct store *store, struct partition *p, uint64_t l
 
 bool limbo_step(struct store *store, struct partition *p) {
     for (unsigned i = 0; i < LIMBO_LOOK_MAX && p->limbo_head != 0; i++) {
+#ifdef LARDER_PLANT_UNLINK_UNFENCED
+        uint32_t loans = atom_load_relaxed(lend_counter(store, p->limbo_head));
+#else
         atom_fence_seq_cst();
-        if (atom_load_seq_cst(lend_counter(store, p->limbo_head)) == 0) {
+        uint32_t loans = atom_load_seq_cst(lend_counter(store, p->limbo_head));
+#endif
+        if (loans == 0) {
             chain_free_some(store, p, p->limbo_head);
             return true;
         }

@@ -28,7 +28,11 @@ enum {
     READ_TRIES_MAX = 100,      /* then the reader takes the lock */
     CHAIN_HOPS_MAX = 64,       /* overflow buckets a reader follows before it looks again */
     ACCESS_COARSE_S = 60,
+#ifdef LARDER_SCHEDULE
+    LEND_BYTES_MIN = 5 * 1024, /* a chain of two chunks: schedules stay short */
+#else
     LEND_BYTES_MIN = 16 * 1024,
+#endif
     ROW_BYTES = 64, /* of every table: a bucket, an overflow bucket, a ghost line */
 };
 

@@ -166,6 +166,12 @@ void fiber_switch(struct fiber *from, struct fiber *to) {
 
 #endif
 
+bool fiber_holds(const struct fiber *fiber, uintptr_t address) {
+    uintptr_t bottom = (uintptr_t)fiber->mapping + GUARD_BYTES;
+
+    return address - bottom < FIBER_STACK_BYTES;
+}
+
 struct fiber *fiber_create_stackless(void) {
     return calloc(1, sizeof(struct fiber));
 }

@@ -9,6 +9,9 @@
 #ifndef LARDER_TESTS_SCHEDULES_FIBER_H
 #define LARDER_TESTS_SCHEDULES_FIBER_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "src/base/assert.h"
 
 #define FIBER_STACK_BYTES (256u << 10)
@@ -24,6 +27,9 @@ void fiber_destroy(struct fiber *fiber);
  * it ends by switching away for good. What the fiber did before is forgotten, destructors and all.
  * */
 void fiber_prepare(struct fiber *fiber, void (*body)(void *context), void *context);
+
+/* Whether the address lies on the fiber's stack. */
+bool fiber_holds(const struct fiber *fiber, uintptr_t address);
 
 /* Saves the running fiber into `from` and continues `to`. */
 void fiber_switch(struct fiber *from, struct fiber *to);

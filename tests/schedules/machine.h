@@ -15,7 +15,7 @@
  *                   leaves after all before it, and no store passes a release fence before it. A
  *                   load may return an older value of its word. Time is the count of drained
  *                   stores; every fiber has a horizon h, and a value that was replaced at or
- *                   before h is out of reach:
+ *                   before h is out of reach (its own values teach a fiber nothing):
  *                     acquire load          h = time of the value it returned, if later
  *                     acquire fence         h = latest time of any value returned so far, if later
  *                     seq_cst fence         as an acquire fence, and h = time of the last seq_cst
@@ -29,7 +29,7 @@
  *                   later stores; views are coarser than per word).
  *   Memory that is written plainly is seen at once by all; a word that other fibers read with
  *   atom_* must be read with atom_* by its writer too, since a plain load does not look into the
- *   buffer.
+ *   buffer. Stores to the fiber's own stack do not linger.
  *
  *   Scheduling: a random walk (switch at one in N yield points), or fibers with random priorities
  *   that drop at few random points (Burckhardt et al., "A Randomized Scheduler with Probabilistic

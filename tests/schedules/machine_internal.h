@@ -10,6 +10,7 @@
 #include "tests/schedules/machine.h"
 
 enum { WORD_TABLE = 1 << 13, WORDS_MAX = WORD_TABLE * 3 / 4, TRACE_EVENTS = 1 << 12 };
+enum { NOBODY = 255 };
 
 enum order { ORDER_RELAXED, ORDER_ACQUIRE, ORDER_RELEASE, ORDER_SEQ_CST };
 
@@ -26,7 +27,8 @@ struct pending {
 struct word {
     uintptr_t address; /* of the 8 bytes */
     uint32_t run;      /* the run it belongs to; another = free */
-    uint32_t count;    /* values held */
+    uint16_t count;    /* values held */
+    uint8_t by[MACHINE_HISTORY]; /* fiber that stored it; NOBODY = before the run, or plainly */
     uint32_t seen[MACHINE_FIBERS_MAX]; /* time of the newest value a fiber has returned */
     uint32_t time[MACHINE_HISTORY];
     uint64_t value[MACHINE_HISTORY];

@@ -69,6 +69,7 @@ static void word_restart(struct word *word, uint64_t value, uint32_t time) {
     word->count = 1;
     word->value[0] = value;
     word->time[0] = time;
+    word->by[0] = NOBODY;
 }
 
 /* The history of a word that may not have one yet; NULL when the table is full. */
@@ -89,13 +90,15 @@ static struct word *word_open(struct machine *machine, uintptr_t address, uint64
     return word;
 }
 
-static void word_push(struct word *word, uint64_t value, uint32_t time) {
+static void word_push(struct word *word, uint64_t value, uint32_t time, unsigned fiber) {
     if (word->count == MACHINE_HISTORY) {
         memmove(word->value, word->value + 1, sizeof word->value - sizeof word->value[0]);
         memmove(word->time, word->time + 1, sizeof word->time - sizeof word->time[0]);
+        memmove(word->by, word->by + 1, sizeof word->by - sizeof word->by[0]);
         word->count--;
     }
     word->value[word->count] = value;
+    word->by[word->count] = (uint8_t)fiber;
     word->time[word->count++] = time;
 }
 
@@ -110,7 +113,7 @@ static void memory_commit(struct machine *machine, unsigned fiber, uintptr_t add
         struct word *word = word_open(machine, base, before);
 
         if (word) {
-            word_push(word, word_overlay(before, address, bytes, value), machine->time);
+            word_push(word, word_overlay(before, address, bytes, value), machine->time, fiber);
             word->seen[fiber] = machine->time;
         }
     }
@@ -201,8 +204,17 @@ static unsigned word_choose(struct machine *machine, const struct word *word, ui
     return at;
 }
 
-/* Loads from real memory or history, without the buffer. Sets *time to when the value was drained.
- * */
+/* A fiber has returned the value at place `at`. Answers when it was drained, or 0 if it is the
+ * fiber's own: that teaches nothing about other fibers. */
+static uint32_t word_saw(struct machine *machine, struct word *word, unsigned at) {
+    uint32_t time = word->time[at];
+
+    if (word->seen[machine->current] < time)
+        word->seen[machine->current] = time;
+    return word->by[at] == machine->current ? 0 : time;
+}
+
+/* Loads from real memory or history, without the buffer. Sets *time as word_saw() answers. */
 static uint64_t word_load(struct machine *machine, uintptr_t base, uint64_t horizon,
                           uint32_t *time) {
     uint64_t memory = memory_read(base, 8);
@@ -218,9 +230,7 @@ static uint64_t word_load(struct machine *machine, uintptr_t base, uint64_t hori
         word_restart(word, memory, machine->time);
     unsigned at = word_choose(machine, word, horizon);
 
-    *time = word->time[at];
-    if (word->seen[machine->current] < *time)
-        word->seen[machine->current] = *time;
+    *time = word_saw(machine, word, at);
     return word->value[at];
 }
 
@@ -268,7 +278,8 @@ static void store_now(struct machine *machine, uintptr_t address, uint64_t value
     struct machine_fiber *fiber = fiber_now(machine);
     bool linger = machine->config.memory != MACHINE_SC && order != ORDER_SEQ_CST && !machine->fair;
 
-    if (!linger) {
+    /* A frame is used anew by plain stores, which a lingering one must not overtake. */
+    if (!linger || fiber_holds(fiber->fiber, address)) {
         memory_drain_all(machine, fiber);
         memory_commit(machine, machine->current, address, bytes, value);
         if (order == ORDER_SEQ_CST)
@@ -319,8 +330,7 @@ static uint64_t newest_acquire(struct machine *machine, uintptr_t address, unsig
         if (word && word->run == machine->run) {
             if (word->value[word->count - 1] != memory)
                 word_restart(word, memory, machine->time);
-            time = word->time[word->count - 1];
-            word->seen[machine->current] = time;
+            time = word_saw(machine, word, word->count - 1u);
         }
     }
     fiber->latest = (uint32_t)later(fiber->latest, time);
