@@ -18,6 +18,7 @@ AS_IF([test "$enable_uring" = yes],
      [io_uring; --disable-uring builds without it])])
 LARDER_PKG([HWLOC], [hwloc >= 2.0], [libhwloc-dev], [topology])
 LARDER_PKG([XXHASH], [libxxhash >= 0.8.0], [libxxhash-dev], [hash of keys])
+LARDER_PKG([MD], [libmd >= 1.0], [libmd-dev], [MD5, for the rings of clients])
 AS_IF([test "$enable_sanitize" = no],
   [LARDER_PKG([JEMALLOC], [jemalloc >= 5.0], [libjemalloc-dev], [memory that is not an item])])
 AS_IF([test "$enable_tests" = yes],

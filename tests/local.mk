@@ -21,6 +21,7 @@ include tests/unit/store/local.mk
 include tests/unit/engine/local.mk
 include tests/unit/io/local.mk
 include tests/unit/server/local.mk
+include tests/unit/client/local.mk
 include tests/transcripts/local.mk
 include tests/model/local.mk
 include tests/schedules/local.mk

@@ -1,11 +1,9 @@
 /* larder: the store as a whole - life, turns, keys, flush_all */
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/hash.h"
 #include "src/store/partition.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -14,7 +12,7 @@
 #define LARGE_PAGES_FROM (128 * MIB)
 
 uint64_t store_hash(const struct store *store, const uint8_t *data, size_t len) {
-    return XXH3_64bits_withSeed(data, len, store->config.hash_seed);
+    return hash_xxh3(data, len, store->config.hash_seed);
 }
 
 unsigned store_partition_count(uint64_t memory_bytes, uint64_t item_bytes_max,

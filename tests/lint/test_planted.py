@@ -33,6 +33,7 @@ PLANTED = [
     ("layers", "liburing", "src/server/a.c", source("#include <liburing.h>\n")),
     ("layers", "hwloc", "src/server/a.h", header("src/server/a.h", "#include <hwloc.h>")),
     ("layers", "xxHash", "src/server/a.c", source("#include <xxhash.h>\n")),
+    ("layers", "libmd", "src/client/a.h", header("src/client/a.h", "#include <md5.h>")),
     ("headers", "alone with gcc", "src/base/a.h", header("src/base/a.h", "size_t a;")),
     ("headers", "guard", "src/base/a.h", CONTRACT + "#pragma once\n"),
     ("headers", "contract", "src/base/a.h", header("src/base/a.h", "").replace("Owner", "")),

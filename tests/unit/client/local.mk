@@ -1,0 +1,18 @@
+# unit tests of client: two lines a test, sources are tests/unit/client/test_NAME.c by default
+#     UNIT_TESTS += tests/unit/client/test_NAME
+#     tests_unit_client_test_NAME_LDADD = $(UNIT_CLIENT)
+UNIT_CLIENT = $(CLIENT_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/client/test_keyhash
+tests_unit_client_test_keyhash_LDADD = $(UNIT_CLIENT)
+
+UNIT_TESTS += tests/unit/client/test_ring
+tests_unit_client_test_ring_LDADD = $(UNIT_CLIENT) -lm
+
+UNIT_TESTS += tests/unit/client/test_ring_vectors
+tests_unit_client_test_ring_vectors_LDADD = $(UNIT_CLIENT)
+EXTRA_DIST += tests/unit/client/ketama-vectors.tsv
+EXTRA_DIST += tests/unit/client/ring-vectors.tsv
+
+UNIT_TESTS += tests/unit/client/test_server_list
+tests_unit_client_test_server_list_LDADD = $(UNIT_CLIENT)
