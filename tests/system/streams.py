@@ -202,7 +202,8 @@ class Generator:
         parts = split_units(unit)
         for part in parts:
             owed = owed_bytes(part)
-            if owed is not None and owed > 1500:
+            counted = part.split(b" ")[1:2] and part.split()[1] in NUMBER_KEYS
+            if owed is not None and owed > (4 if counted else 1500):
                 return b"version\r\n"
         parts[-1] = completed(parts[-1])
         return b"".join(parts)
