@@ -8,6 +8,7 @@
 
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
+#define SHARED_ALIGN_BYTES 4096u
 /* Pages of 64 KiB, with chunks to 16 KiB, from this size of a partition on. */
 #define LARGE_PAGES_FROM (128 * MIB)
 
@@ -41,6 +42,17 @@ bool store_item_fits(const struct store *store, uint32_t key_bytes, uint32_t cli
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
+
+/* Zeroed memory in whole pages of its own: what all cores share is not mixed with what one owns,
+ * and a test can take the right to write away. */
+static void *shared_alloc(size_t bytes) {
+    size_t whole = (bytes + SHARED_ALIGN_BYTES - 1) & ~(size_t)(SHARED_ALIGN_BYTES - 1);
+    void *memory = aligned_alloc(SHARED_ALIGN_BYTES, whole);
+    if (memory != NULL) {
+        memset(memory, 0, whole);
+    }
+    return memory;
+}
 
 /* Bucket bits of a fragment: enough for the most buckets that the partition's share can hold. */
 static unsigned fragment_bits(const struct store *store) {
@@ -111,11 +123,10 @@ static bool store_start(struct store *store) {
 }
 
 struct store *store_create(const struct store_config *config) {
-    struct store *store = aligned_alloc(CACHE_LINE_BYTES, sizeof(*store));
+    struct store *store = shared_alloc(sizeof(*store));
     if (store == NULL) {
         return NULL;
     }
-    memset(store, 0, sizeof(*store));
     store->config = *config;
     store->partition_count = config->partition_count != 0
                                  ? config->partition_count
@@ -125,8 +136,7 @@ struct store *store_create(const struct store_config *config) {
     atom_store_relaxed(&store->epoch, 1u);
     pthread_mutex_init(&store->flush_mutex, NULL);
     store->cores = calloc(config->core_count, sizeof(*store->cores));
-    size_t bytes = store->partition_count * sizeof(struct partition);
-    store->partitions = aligned_alloc(CACHE_LINE_BYTES, bytes);
+    store->partitions = shared_alloc(store->partition_count * sizeof(struct partition));
     if (store->cores == NULL || store->partitions == NULL || !pool_init(store)) {
         free(store->cores);
         free(store->partitions);
@@ -134,7 +144,6 @@ struct store *store_create(const struct store_config *config) {
         errno = ENOMEM;
         return NULL;
     }
-    memset(store->partitions, 0, bytes);
     store->page_rows_shift = store->pool.page_shift - 6;
     bool ok = true;
     for (uint32_t i = 0; i < store->partition_count; i++) {

@@ -2,3 +2,5 @@
 #     UNIT_TESTS += tests/unit/store/test_NAME
 #     tests_unit_store_test_NAME_LDADD = $(UNIT_STORE)
 UNIT_STORE = $(STORE_LIBS) $(CMOCKA_LIBS)
+UNIT_TESTS += tests/unit/store/test_shared_lines
+tests_unit_store_test_shared_lines_LDADD = $(UNIT_STORE)
