@@ -168,6 +168,7 @@ struct store_core {
     uint32_t index;
     struct lock_hold hold;
     uint32_t upkeep_swept; /* store second in which all partitions were looked at */
+    uint32_t upkeep_left;  /* partition in which this core left work behind, + 1; 0: none */
     uint32_t shrink_next;  /* partition that gives the next page when the budget was lowered */
     uint32_t expiry_page;  /* page to look at next */
     uint32_t expiry_started; /* store second in which this sweep of the pages began */
@@ -187,6 +188,9 @@ static inline void partition_lock(struct store_core *core, struct partition *p) 
 }
 
 static inline void partition_unlock(struct store_core *core, struct partition *p) {
+    if (atom_load_relaxed(&p->upkeep_due) != 0) {
+        core->upkeep_left = p->number + 1;
+    }
     lock_release(&p->lock, &core->hold);
 }
 

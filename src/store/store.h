@@ -213,7 +213,7 @@ struct store_upload {
     uint32_t shape;            /* of the item to be */
     uint32_t partition;
     uint64_t chunk_bytes;      /* taken so far */
-    uint32_t advanced_at;      /* store seconds */
+    _Atomic uint32_t advanced_at; /* store seconds */
     enum store_outcome failed; /* STORE_OK while it goes well; then bytes are swallowed */
     _Atomic uint32_t state;    /* idle, busy (its memory is being filled) or dropped */
     struct store_upload *next, *before; /* of the partition's uploads; its lock */

@@ -75,8 +75,22 @@ static void slice_partitions(struct slice *slice, uint32_t first, uint32_t strid
     }
 }
 
+/* What this core left behind in another's partition, whose owner may sleep. */
+static void slice_left(struct slice *slice) {
+    struct store_core *core = slice->core;
+    if (core->upkeep_left == 0) {
+        return;
+    }
+    struct partition *p = &core->store->partitions[core->upkeep_left - 1];
+    core->upkeep_left = 0;
+    while (!slice->spent && partition_step(core, p)) {
+        slice_spend(slice);
+    }
+}
+
 bool store_upkeep(struct store_core *core, uint64_t budget_ns) {
     struct slice slice = {.core = core, .budget_ns = budget_ns};
+    slice_left(&slice);
     slice_partitions(&slice, core->index, core->store->config.core_count);
     if (core->upkeep_swept != core->now && !slice.spent) {
         core->upkeep_swept = core->now; /* once a second for those whose owner sleeps */

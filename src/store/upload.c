@@ -11,6 +11,9 @@
 #define ROUNDS_MAX 1000u
 /* Unfinished uploads, loans and dead chains together: 1/8 of the partition's share. */
 #define UNSETTLED_SHARE 8u
+/* Above that only uploads go that have not moved for so long; above half of the share any may. */
+#define STALLED_S_MIN 2u
+#define UNSETTLED_SHARE_HARD 2u
 
 enum { UPLOAD_IDLE, UPLOAD_BUSY, UPLOAD_DROPPED };
 
@@ -23,7 +26,7 @@ enum store_outcome store_upload_begin(struct store_core *core, struct store_uplo
     upload->write.key.data = upload->key_copy;
     upload->value_bytes = value_bytes;
     upload->partition = hash_partition(write->key.hash, store->partition_count);
-    upload->advanced_at = core->now;
+    atom_store_relaxed(&upload->advanced_at, core->now);
     if (!store_item_fits(store, write->key.len, write->client_flags, value_bytes)) {
         upload->failed = STORE_TOO_LARGE;
         link_failed_set(core, write, STORE_TOO_LARGE);
@@ -83,21 +86,35 @@ static bool upload_drop(struct store *store, struct partition *p, struct store_u
     return true;
 }
 
-/* Keeps what is unfinished within its bound: the largest idle one goes, never `self`. An upload
- * alone may be as large as it likes. */
-static void uploads_bound(struct store *store, struct partition *p, struct store_upload *self,
-                          uint64_t bytes) {
-    uint64_t limit = atom_load_relaxed(&store->pool.pages_limit) << store->pool.page_shift;
-    uint64_t bound = limit / store->partition_count / UNSETTLED_SHARE;
-    while (atom_load_relaxed(&p->uncommitted_bytes) + bytes > bound) {
-        struct store_upload *largest = NULL;
-        for (struct store_upload *at = p->uploads; at != NULL; at = at->next) {
-            bool idle = atom_load_relaxed(&at->state) == UPLOAD_IDLE;
-            if (at != self && idle &&
-                (largest == NULL || at->chunk_bytes > largest->chunk_bytes)) {
-                largest = at;
-            }
+/* The largest idle upload but `self`, of those that have stalled or, if `any`, of all. */
+static struct store_upload *uploads_largest(const struct store_core *core, struct partition *p,
+                                            const struct store_upload *self, bool any) {
+    struct store_upload *largest = NULL;
+    for (struct store_upload *at = p->uploads; at != NULL; at = at->next) {
+        bool idle = atom_load_relaxed(&at->state) == UPLOAD_IDLE;
+        bool stalled = core->now - atom_load_relaxed(&at->advanced_at) >= STALLED_S_MIN;
+        if (at != self && idle && (any || stalled) &&
+            (largest == NULL || at->chunk_bytes > largest->chunk_bytes)) {
+            largest = at;
         }
+    }
+    return largest;
+}
+
+/* Keeps what is unfinished within its bound: the largest one goes, never `self`. An upload alone
+ * may be as large as it likes. */
+static void uploads_bound(struct store_core *core, struct partition *p, struct store_upload *self,
+                          uint64_t bytes) {
+    struct store *store = core->store;
+    uint64_t limit = atom_load_relaxed(&store->pool.pages_limit) << store->pool.page_shift;
+    uint64_t share = limit / store->partition_count;
+    for (;;) {
+        uint64_t unfinished = atom_load_relaxed(&p->uncommitted_bytes) + bytes;
+        if (unfinished <= share / UNSETTLED_SHARE) {
+            return;
+        }
+        bool any = unfinished > share / UNSETTLED_SHARE_HARD;
+        struct store_upload *largest = uploads_largest(core, p, self, any);
         if (largest == NULL || !upload_drop(store, p, largest)) {
             return;
         }
@@ -185,7 +202,7 @@ static bool upload_extend(struct store_core *core, struct store_upload *upload) 
     uint64_t location = 0;
     for (unsigned i = 0; i < ROUNDS_MAX && location == 0; i++) {
         partition_lock(core, p);
-        uploads_bound(store, p, upload, bytes);
+        uploads_bound(core, p, upload, bytes);
         location = space_take(store, p, class_id);
         if (location != 0) {
             atom_own_add(&p->uncommitted_bytes, bytes);
@@ -244,7 +261,7 @@ static uint64_t upload_left(const struct store_upload *upload) {
 void store_upload_append(struct store_core *core, struct store_upload *upload, const uint8_t *data,
                          size_t bytes) {
     ASSERT(bytes <= upload_left(upload) || upload->failed != STORE_OK);
-    upload->advanced_at = core->now;
+    atom_store_relaxed(&upload->advanced_at, core->now);
     if (bytes == 0 || !upload_claim(upload)) {
         return;
     }
@@ -313,7 +330,7 @@ void store_upload_advance(struct store_core *core, struct store_upload *upload, 
         fill_advance(upload, (uint32_t)part);
         bytes -= part;
     }
-    upload->advanced_at = core->now;
+    atom_store_relaxed(&upload->advanced_at, core->now);
     upload_release(upload);
 }
 
