@@ -89,7 +89,7 @@ static unsigned claim_chunk(struct slab_page *meta, unsigned chunks) {
             return word * 64 + bit;
         }
     }
-    ASSERT(!"a page in a partial list has no free chunk");
+    ASSERT(false && "a page in a partial list has no free chunk");
     return 0;
 }
 

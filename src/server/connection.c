@@ -217,7 +217,7 @@ void connection_event(struct connection *connection, const struct io_event *even
         connection_sent(connection, event);
         break;
     default:
-        ASSERT(!"an event that is not a connection's");
+        ASSERT(false && "an event that is not a connection's");
     }
 }
 
