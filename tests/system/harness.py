@@ -289,6 +289,41 @@ class Client:
         self.sock.close()
 
 
+class Failed(Exception):
+    """What a test says when it fails."""
+
+
+def want(good, why):
+    if not good:
+        raise Failed(why)
+
+
+def wait_until(condition, limit_s=20.0):
+    """Polls until the condition holds; whether it came to hold."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def set_value(client, key, data, flags=b"0"):
+    client.send(b"set %s %s 0 %d\r\n%s\r\n" % (key, flags, len(data), data))
+    return client.line()
+
+
+def get_value(client, key):
+    client.send(b"get %s\r\n" % key)
+    head = client.line()
+    if head == b"END":
+        return None
+    want(head.startswith(b"VALUE "), "get answered %r" % head)
+    data = client.take(int(head.split(b" ")[3]) + 2)[:-2]
+    want(client.line() == b"END", "no END")
+    return data
+
+
 class Unread:
     """Tells how many bytes the server has not read yet from its end of a connection.
 
@@ -346,6 +381,34 @@ class Unread:
             if left == 0:
                 return
             os.sched_yield()
+
+
+def run_tests(args, tests):
+    """Runs (function, options) pairs, each on a server of its own that must end well; TAP.
+
+    A test is called with the server and whether it is memcached; it may return a note.
+    """
+    tap = Tap()
+    for test, options in tests:
+        name = test.__name__.replace("_", " ")
+        if args.only not in name:
+            continue
+        server = None
+        began = time.monotonic()
+        try:
+            server = Server(options, binary=args.peer, peer=bool(args.peer))
+            told = test(server, bool(args.peer))
+            if args.peer:
+                server.kill()
+            server.stop()
+            tap.ok(name)
+            tap.note("%.1f s%s" % (time.monotonic() - began, ": " + told if told else ""))
+        except (Failed, OSError, ServerError, subprocess.SubprocessError) as error:
+            tap.fail(name, "%s %s\n%s" % (type(error).__name__, error,
+                                          server.log() if server else ""))
+            if server:
+                server.kill()
+    return tap.finish()
 
 
 def die(text):

@@ -3,9 +3,10 @@
 EXTRA_DIST += tests/system/differences.py
 EXTRA_DIST += tests/system/harness.py
 EXTRA_DIST += tests/system/streams.py
-EXTRA_DIST += tests/system/test_clients.py
-EXTRA_DIST += tests/system/test_differential.py
-EXTRA_DIST += tests/system/test_faults.py
-EXTRA_DIST += tests/system/test_transcripts.py
 EXTRA_DIST += tests/system/transcript_format.py
+SYSTEM_TESTS += tests/system/test_clients.py
+SYSTEM_TESTS += tests/system/test_differential.py
+SYSTEM_TESTS += tests/system/test_faults.py
 SYSTEM_TESTS += tests/system/test_larder_load.py
+SYSTEM_TESTS += tests/system/test_process.py
+SYSTEM_TESTS += tests/system/test_transcripts.py

@@ -202,7 +202,7 @@ class Generator:
         parts = split_units(unit)
         for part in parts:
             owed = owed_bytes(part)
-            counted = part.split(b" ")[1:2] and part.split()[1] in NUMBER_KEYS
+            counted = any(word in NUMBER_KEYS for word in part.split()[1:2])
             if owed is not None and owed > (4 if counted else 1500):
                 return b"version\r\n"
         parts[-1] = completed(parts[-1])

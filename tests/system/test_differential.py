@@ -236,6 +236,8 @@ class Pair:
 
 def column_of(binary):
     """Which column of the table a server is."""
+    if not os.path.exists(binary):
+        raise harness.ServerError("no server at " + binary)
     told = subprocess.run([binary, "-V"], capture_output=True, text=True, check=False).stdout
     for column, name in enumerate(differences.SERVERS[:2]):
         if told.strip() == "memcached " + name:

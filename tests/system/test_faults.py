@@ -15,44 +15,10 @@ import struct
 import time
 
 import harness
+from harness import get_value, set_value, wait_until, want
 
 MIB = 1 << 20
 IP_BIND_ADDRESS_NO_PORT = 24
-
-
-class Failed(Exception):
-    """What a test says when it fails."""
-
-
-def want(good, why):
-    if not good:
-        raise Failed(why)
-
-
-def wait_until(condition, limit_s=20.0):
-    """Polls until the condition holds; whether it came to hold."""
-    end = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def set_value(client, key, data, flags=b"0"):
-    client.send(b"set %s %s 0 %d\r\n%s\r\n" % (key, flags, len(data), data))
-    return client.line()
-
-
-def get_value(client, key):
-    client.send(b"get %s\r\n" % key)
-    head = client.line()
-    if head == b"END":
-        return None
-    want(head.startswith(b"VALUE "), "get answered %r" % head)
-    data = client.take(int(head.split(b" ")[3]) + 2)[:-2]
-    want(client.line() == b"END", "no END")
-    return data
 
 
 def push(clients, payload, quiet_s=0.3):
@@ -518,6 +484,45 @@ def connections_that_come_and_go_leave_nothing(server, peer):
     want(peer or resident[2] - resident[1] < 2 * MIB, "memory grows: %s" % resident)
 
 
+def a_burst_of_sets_is_stored_whole(server, peer):
+    """Half of the memory in one stream without replies: nothing is refused, nothing goes."""
+    keys = fill(server, 40000, 500)
+    present = count_present(server, keys)
+    client = server.client()
+    stats = client.stats()
+    client.close()
+    told = "%d of %d keys, %s evictions, %s times no memory" % (
+        present, len(keys), stats["evictions"], stats["store_no_memory"])
+    want(present == len(keys), told)
+    return told
+
+
+def a_large_value_can_be_replaced_for_ever(server, peer):
+    client = server.client()
+    for number in range(400):
+        want(set_value(client, b"large%d" % (number % 3), b"x" * 700000) == b"STORED",
+             "number %d was refused" % number)
+    for number in range(400):
+        want(set_value(client, b"gone", b"x" * 700000) == b"STORED" and
+             client.ask(b"delete gone") == b"DELETED", "number %d was refused" % number)
+    client.close()
+
+
+def a_full_cache_evicts_and_goes_on(server, peer):
+    """Four times what fits, in sizes that change: every set is stored."""
+    client = server.client()
+    for number in range(3000):
+        size = (100, 30000, 700, 400000, 5000, 90000)[number * 6 // 3000]
+        size += number % 97
+        want(set_value(client, b"evict%d" % number, b"x" * size) == b"STORED",
+             "number %d of %d bytes was refused" % (number, size))
+    stats = client.stats()
+    client.close()
+    want(int(stats["evictions"]) > 0, "nothing was evicted")
+    want(int(stats["store_no_memory"]) == 0, "memory ran out")
+    return "%s evictions, %s items stay" % (stats["evictions"], stats["curr_items"])
+
+
 def an_idle_connection_is_let_go_after_its_time(server, peer):
     """Started with -o idle_timeout=1. One that is inside a value stays."""
     idle = server.client(limit_s=15)
@@ -548,44 +553,19 @@ TESTS = (
     (files_run_out, []),
     (one_connection_too_many_is_told_so, ["-c", "40"]),
     (connections_that_come_and_go_leave_nothing, []),
+    (a_burst_of_sets_is_stored_whole, ["-m", "64"]),
+    (a_large_value_can_be_replaced_for_ever, ["-m", "64"]),
+    (a_full_cache_evicts_and_goes_on, ["-m", "64"]),
     (an_idle_connection_is_let_go_after_its_time, ["-o", "idle_timeout=1"]),
-    (idle_connections_cost_little, ["-c", "%d" % 60000]),
+    (idle_connections_cost_little, ["-c", str(crowd_size() + 400)]),
 )
-
-
-def run(tap, args, test, options):
-    """One test on its own server, which must end well afterwards."""
-    name = test.__name__.replace("_", " ")
-    options = list(options)
-    if test is idle_connections_cost_little:
-        options[1] = str(crowd_size() + 400)
-    server = None
-    began = time.monotonic()
-    try:
-        server = harness.Server(options, binary=args.peer, peer=bool(args.peer))
-        told = test(server, bool(args.peer))
-        if args.peer:
-            server.kill()
-        server.stop()
-        tap.ok(name)
-        tap.note("%.1f s%s" % (time.monotonic() - began, ": " + told if told else ""))
-    except (Failed, OSError, harness.ServerError) as error:
-        log = server.log() if server else ""
-        tap.fail(name, "%s %s\n%s" % (type(error).__name__, error, log))
-        if server:
-            server.kill()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", help="run this memcached instead")
     parser.add_argument("--only", default="", help="only tests whose name contains this")
-    args = parser.parse_args()
-    tap = harness.Tap()
-    for test, options in TESTS:
-        if args.only in test.__name__.replace("_", " "):
-            run(tap, args, test, options)
-    return tap.finish()
+    return harness.run_tests(parser.parse_args(), TESTS)
 
 
 if __name__ == "__main__":
