@@ -62,9 +62,7 @@ void slab_bin_add_page(struct slab_pool *pool, struct slab_bin *bin, uint32_t pa
     atom_store_relaxed(&meta->expiring_count, (uint16_t)0);
     atom_store_relaxed(&meta->expiry_earliest, UINT32_MAX);
     atom_store_relaxed(&meta->expiry_latest, 0u);
-    for (unsigned i = 0; i < SLAB_LARGEST_PER_PAGE; i++) {
-        DEBUG_ASSERT(atom_load_relaxed(&meta->lends[i]) == 0);
-    }
+    /* lends stays as it is: a late lender may have raised it and will lower it again. */
     atom_store_relaxed(&meta->owner, (uint16_t)owner);
     atom_store_relaxed(&meta->class_id, bin->class_id);
     atom_store_release(&meta->kind, (uint8_t)SLAB_PAGE_CHUNKS);
@@ -142,7 +140,22 @@ uint32_t slab_bin_give(struct slab_pool *pool, struct slab_bin *bin, uint64_t lo
     return page;
 }
 
+static uint32_t nth_page(struct slab_pool *pool, const struct slab_bin *bin, unsigned nth) {
+    for (unsigned fullness = 0; fullness < SLAB_FULLNESS_LISTS; fullness++) {
+        uint32_t page = bin->pages_by_fullness[fullness];
+        for (; page != SLAB_NO_PAGE; page = slab_page_of(pool, page)->next) {
+            if (--nth == 0) {
+                return page;
+            }
+        }
+    }
+    return SLAB_NO_PAGE;
+}
+
 uint32_t slab_bin_emptiest(struct slab_pool *pool, const struct slab_bin *bin, unsigned skip) {
+    if (skip > 0) {
+        return nth_page(pool, bin, skip);
+    }
     uint32_t best = SLAB_NO_PAGE;
     unsigned best_used = UINT32_MAX;
     for (unsigned fullness = 0; fullness < SLAB_FULLNESS_LISTS && best == SLAB_NO_PAGE;
@@ -151,9 +164,7 @@ uint32_t slab_bin_emptiest(struct slab_pool *pool, const struct slab_bin *bin, u
         for (unsigned i = 0; i < EMPTIEST_LOOKED_AT_MAX && page != SLAB_NO_PAGE; i++) {
             struct slab_page *meta = slab_page_of(pool, page);
             unsigned used = atom_load_relaxed(&meta->used_count);
-            if (skip > 0) {
-                skip--;
-            } else if (used < best_used) {
+            if (used < best_used) {
                 best = page;
                 best_used = used;
             }

@@ -38,8 +38,8 @@ uint64_t slab_bin_take(struct slab_pool *pool, struct slab_bin *bin);
 uint32_t slab_bin_give(struct slab_pool *pool, struct slab_bin *bin, uint64_t location);
 
 /* The emptiest page among the first few of the emptiest list, a full one if there is no other;
- * SLAB_NO_PAGE if the bin has none. `skip` pages of that list are passed over first (pinned
- * ones). */
+ * SLAB_NO_PAGE if the bin has none. With `skip` = n > 0 the n-th page in the order of the lists,
+ * for who found the emptiest pinned: each n names another page. */
 uint32_t slab_bin_emptiest(struct slab_pool *pool, const struct slab_bin *bin, unsigned skip);
 
 /* Takes a chunk from a page other than `except` (whose chunks are being moved away); 0 = none. */

@@ -87,10 +87,29 @@ void slab_pool_fini(struct slab_pool *pool) {
     munmap(pool->meta, (uint64_t)pool->pages_reserved * pool->meta_stride);
 }
 
+/* Lets no more be handed out than the limit or `pages`, whichever is more. With the pool locked. */
+static void ceiling_lower(struct slab_pool *pool, uint64_t pages) {
+    uint64_t limit = atom_load_relaxed(&pool->pages_limit);
+    uint64_t least = pages > limit ? pages : limit;
+    if (least < atom_load_relaxed(&pool->pages_ceiling)) {
+        atom_store_relaxed(&pool->pages_ceiling, least);
+    }
+}
+
 void slab_pool_limit_set(struct slab_pool *pool, uint64_t limit_bytes) {
     uint64_t pages = limit_bytes >> pool->page_shift;
     ASSERT(pages <= pool->pages_reserved);
+    pool_lock(pool);
+    uint64_t used = atom_load_relaxed(&pool->pages_used);
     atom_store_relaxed(&pool->pages_limit, pages);
+    atom_store_relaxed(&pool->pages_ceiling, used > pages ? used : pages);
+    pool_unlock(pool);
+}
+
+void slab_pool_excess_drop(struct slab_pool *pool) {
+    pool_lock(pool);
+    ceiling_lower(pool, atom_load_relaxed(&pool->pages_used));
+    pool_unlock(pool);
 }
 
 /* With the pool locked. */
@@ -118,7 +137,7 @@ static uint32_t pop_free(struct slab_pool *pool, unsigned node) {
 uint32_t slab_pool_take(struct slab_pool *pool, unsigned node) {
     uint32_t page = SLAB_NO_PAGE;
     pool_lock(pool);
-    if (atom_load_relaxed(&pool->pages_used) < atom_load_relaxed(&pool->pages_limit)) {
+    if (atom_load_relaxed(&pool->pages_used) < atom_load_relaxed(&pool->pages_ceiling)) {
         page = pop_free(pool, node);
         for (unsigned i = 0; page == SLAB_NO_PAGE && i < pool->node_count; i++) {
             page = pop_free(pool, i);
@@ -135,7 +154,13 @@ void slab_pool_give(struct slab_pool *pool, uint32_t page, unsigned node) {
     pool_lock(pool);
     push_free(pool, page, node);
     atom_own_add(&pool->pages_used, (uint64_t)0 - 1u);
+    ceiling_lower(pool, atom_load_relaxed(&pool->pages_used) + 1);
     pool_unlock(pool);
+}
+
+bool slab_pool_can_take(const struct slab_pool *pool) {
+    return atom_load_relaxed(&pool->pages_free) != 0 &&
+           atom_load_relaxed(&pool->pages_used) < atom_load_relaxed(&pool->pages_ceiling);
 }
 
 bool slab_pool_can_populate(const struct slab_pool *pool) {
@@ -220,7 +245,9 @@ bool slab_pool_populate(struct slab_pool *pool, unsigned node) {
     if (!slab_pool_can_populate(pool) || atom_exchange(&pool->populating, 1u) != 0) {
         return false;
     }
-    bool done = populate_cold(pool, node) || populate_extent(pool, node);
+    /* Looked at again: another may have reached the limit between the two. */
+    bool done = slab_pool_can_populate(pool) &&
+                (populate_cold(pool, node) || populate_extent(pool, node));
     atom_store_release(&pool->populating, 0u);
     return done;
 }

@@ -76,6 +76,8 @@ struct slab_pool {
     /* shared, touched when pages move */
     CACHE_ALIGNED _Atomic uint32_t locked;
     _Atomic uint64_t pages_limit;
+    _Atomic uint64_t pages_ceiling;  /* that may be handed out: the limit, or, after it was lowered,
+                                        what is in use still: it sinks with that */
     _Atomic uint64_t pages_used;     /* handed out */
     _Atomic uint64_t pages_resident; /* backed by memory, used or free */
     _Atomic uint64_t pages_free;     /* resident and free, all nodes */
@@ -140,6 +142,8 @@ static inline uint32_t slab_bytes_to_page_end(const struct slab_pool *pool, uint
 uint32_t slab_pool_take(struct slab_pool *pool, unsigned node);
 /* Gives a page back; nothing may refer to it any more. */
 void slab_pool_give(struct slab_pool *pool, uint32_t page, unsigned node);
+/* Whether a page could be taken just now. */
+bool slab_pool_can_take(const struct slab_pool *pool);
 
 /* Whether the limit still allows more resident memory than there is. */
 bool slab_pool_can_populate(const struct slab_pool *pool);
@@ -149,8 +153,10 @@ bool slab_pool_is_low(const struct slab_pool *pool);
  * nothing to be had, or another thread is at it. */
 bool slab_pool_populate(struct slab_pool *pool, unsigned node);
 
-/* Pages handed out or resident above the limit, after it was lowered. */
+/* Pages handed out above the limit, after it was lowered. Who needs a page meanwhile gives one and
+ * takes one; the excess goes as slab_pool_excess_drop makes pages that were given stay out. */
 uint64_t slab_pool_excess_used(const struct slab_pool *pool);
+void slab_pool_excess_drop(struct slab_pool *pool);
 /* Gives free pages above the limit back to the system; false when there are none. Blocks. */
 bool slab_pool_release(struct slab_pool *pool);
 void slab_pool_limit_set(struct slab_pool *pool, uint64_t limit_bytes);

@@ -187,11 +187,15 @@ static const char *check_partition(struct store *store, struct partition *p, uin
         wrong = check_bucket(&census, i);
     }
     uint64_t used_bytes = 0;
+    uint64_t chunk_pages = 0;
     *pages += table_pages(p);
     for (unsigned i = 1; wrong == NULL && i <= store->pool.classes.count; i++) {
         wrong = check_bin(&census, i, &used_bytes);
-        *pages += atom_load_relaxed(&p->classes[i].bin.pages);
+        chunk_pages += atom_load_relaxed(&p->classes[i].bin.pages);
     }
+    *pages += chunk_pages;
+    CHECK(wrong != NULL || chunk_pages == atom_load_relaxed(&p->chunk_pages),
+          "the pages of chunks are miscounted");
     return wrong != NULL ? wrong : check_counts(&census, used_bytes);
 }
 

@@ -114,6 +114,7 @@ struct partition {
     uint32_t overflow_free;            /* list of overflow rows */
     uint32_t overflow_free_count;
     uint32_t hand;                     /* the clock hand: bucket */
+    _Atomic uint32_t chunk_pages;      /* of all classes; lock, read by poorer partitions */
     _Atomic uint32_t flush_count;      /* lock; read by the sweep */
     _Atomic uint32_t upkeep_due;       /* bits, UPKEEP_ */
     uint64_t limbo_head, limbo_tail;   /* chains to be freed: locations, linked by item->version */

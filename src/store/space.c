@@ -16,7 +16,9 @@
 #define POPULATE_YIELDS_MAX 65536u
 /* Steps after which nobody is spared. */
 #define STEPS_GENTLE_MAX 64u
-#define PINNED_SKIP_MAX 8u
+/* Pages of a class looked at in order, when the emptiest is pinned; classes likewise. */
+#define PINNED_SKIP_MAX 64u
+#define PINNED_CLASSES_MAX 8u
 /* Larger chunks are not moved: their copy would be too long a hold. */
 #define MOVE_BYTES_MAX 4096u
 
@@ -29,6 +31,7 @@ uint64_t space_take(struct store *store, struct partition *p, unsigned class_id)
             return 0;
         }
         slab_bin_add_page(&store->pool, bin, page, p->number);
+        atom_own_add(&p->chunk_pages, 1u);
         atom_store_relaxed(&slab_page_of(&store->pool, page)->flush_seen,
                            atom_load_relaxed(&p->flush_count));
         location = slab_bin_take(&store->pool, bin);
@@ -44,6 +47,7 @@ bool space_give(struct store *store, struct partition *p, uint64_t location) {
     if (page == SLAB_NO_PAGE) {
         return false;
     }
+    atom_own_add(&p->chunk_pages, (uint32_t)-1);
     slab_pool_give(&store->pool, page, p->node);
     return true;
 }
@@ -59,6 +63,9 @@ struct page_job {
     bool move; /* into other pages of the class while they have room; else evict */
     uint32_t now;
     unsigned evicted;
+    unsigned left; /* chunks that items gave up, moved ones too */
+    unsigned class_id;                    /* of the page */
+    uint8_t passed[SLAB_CLASSES_MAX + 1]; /* classes whose pages were all pinned */
 };
 
 /* Moves one item to another page of its class. Returns whether its old page went empty. */
@@ -91,6 +98,7 @@ static enum page_step continuation_leave(struct page_job *job, uint64_t location
     }
     item_unlink(store, job->p, &cursor, LEAVE_EVICTED, job->now);
     job->evicted++;
+    job->left++;
     return PAGE_MORE;
 }
 
@@ -113,6 +121,7 @@ static enum page_step item_leave(struct page_job *job, uint64_t location) {
     bool movable = job->move && !dead && (shape & ITEM_CHAINED) == 0 &&
                    chunk_bytes <= MOVE_BYTES_MAX;
     uint64_t to = movable ? slab_bin_take_elsewhere(&store->pool, bin, job->page) : 0;
+    job->left++;
     if (to != 0) {
         return item_move(job, &cursor, to) ? PAGE_EMPTIED : PAGE_MORE;
     }
@@ -153,14 +162,13 @@ static enum page_step page_empty_step(struct page_job *job) {
 /* -- choosing a page --------------------------------------------------------------------------- */
 
 /* The class with the most pages' worth of free chunks. */
-static unsigned loosest_class(const struct store *store, const struct partition *p,
-                              uint32_t *free_tenths) {
+static unsigned loosest_class(const struct page_job *job, uint32_t *free_tenths) {
     unsigned best = 0;
     *free_tenths = 0;
-    for (unsigned i = 1; i <= store->pool.classes.count; i++) {
-        const struct slab_bin *bin = &p->classes[i].bin;
-        uint32_t tenths = bin->chunks_free * 10 / store->pool.classes.per_page[i];
-        if (atom_load_relaxed(&bin->pages) > 1 && tenths > *free_tenths) {
+    for (unsigned i = 1; i <= job->store->pool.classes.count; i++) {
+        const struct slab_bin *bin = &job->p->classes[i].bin;
+        uint32_t tenths = bin->chunks_free * 10 / job->store->pool.classes.per_page[i];
+        if (atom_load_relaxed(&bin->pages) > 1 && tenths > *free_tenths && !job->passed[i]) {
             *free_tenths = tenths;
             best = i;
         }
@@ -168,12 +176,12 @@ static unsigned loosest_class(const struct store *store, const struct partition 
     return best;
 }
 
-static unsigned largest_class(const struct store *store, const struct partition *p) {
+static unsigned largest_class(const struct page_job *job) {
     unsigned best = 0;
     uint32_t pages = 0;
-    for (unsigned i = 1; i <= store->pool.classes.count; i++) {
-        uint32_t count = atom_load_relaxed(&p->classes[i].bin.pages);
-        if (count > pages) {
+    for (unsigned i = 1; i <= job->store->pool.classes.count; i++) {
+        uint32_t count = atom_load_relaxed(&job->p->classes[i].bin.pages);
+        if (count > pages && !job->passed[i]) {
             pages = count;
             best = i;
         }
@@ -184,77 +192,96 @@ static unsigned largest_class(const struct store *store, const struct partition 
 /* A page to empty: by moving if a class has a page's worth of free chunks beside it. */
 static bool page_job_choose(struct page_job *job, unsigned skip, bool force) {
     uint32_t tenths;
-    struct store *store = job->store;
-    unsigned class_id = loosest_class(store, job->p, &tenths);
+    unsigned class_id = loosest_class(job, &tenths);
     job->move = tenths >= 11;
     if (!job->move) {
         if (!force) {
             return false;
         }
-        class_id = class_id != 0 && tenths >= 5 ? class_id : largest_class(store, job->p);
+        class_id = class_id != 0 && tenths >= 5 ? class_id : largest_class(job);
     }
     if (class_id == 0) {
         return false;
     }
-    job->page = slab_bin_emptiest(&store->pool, &job->p->classes[class_id].bin, skip);
+    job->class_id = class_id;
+    job->page = slab_bin_emptiest(&job->store->pool, &job->p->classes[class_id].bin, skip);
     return job->page != SLAB_NO_PAGE;
+}
+
+/* Empties the job's page, a bounded step a hold. */
+static bool page_job_run(struct store_core *core, struct page_job *job) {
+    enum page_step step = PAGE_MORE;
+    for (unsigned i = 0; i < STEPS_MAX && step == PAGE_MORE; i++) {
+        partition_lock(core, job->p);
+        step = page_empty_step(job);
+        if (limbo_step(core->store, job->p) && step == PAGE_PINNED) {
+            step = PAGE_MORE; /* what pins it may be a dead chain on its way out */
+        }
+        if (step == PAGE_EMPTIED) {
+            atom_own_add(&job->p->counters.page_moves, 1u);
+        }
+        partition_unlock(core, job->p);
+    }
+    return step == PAGE_EMPTIED;
 }
 
 bool space_give_page(struct store_core *core, struct partition *p) {
     struct page_job job = {.store = core->store, .p = p, .now = core->now};
-    for (unsigned skip = 0; skip < PINNED_SKIP_MAX; skip++) {
-        partition_lock(core, p);
-        bool chosen = page_job_choose(&job, skip, true);
-        partition_unlock(core, p);
-        if (!chosen) {
+    for (unsigned classes = 0; classes < PINNED_CLASSES_MAX; classes++) {
+        job.class_id = 0;
+        for (unsigned skip = 0; skip <= PINNED_SKIP_MAX; skip++) {
+            partition_lock(core, p);
+            bool chosen = page_job_choose(&job, skip, true);
+            partition_unlock(core, p);
+            if (!chosen) {
+                break;
+            }
+            if (page_job_run(core, &job)) {
+                return true;
+            }
+        }
+        if (job.class_id == 0) {
             return false;
         }
-        enum page_step step = PAGE_MORE;
-        for (unsigned i = 0; i < STEPS_MAX && step == PAGE_MORE; i++) {
-            partition_lock(core, p);
-            step = page_empty_step(&job);
-            if (limbo_step(core->store, p) && step == PAGE_PINNED) {
-                step = PAGE_MORE; /* what pins it may be a dead chain on its way out */
-            }
-            partition_unlock(core, p);
-        }
-        if (step == PAGE_EMPTIED) {
-            atom_own_add(&p->counters.page_moves, 1u);
-            return true;
-        }
+        job.passed[job.class_id] = 1;
     }
     return false;
 }
 
 /* -- making room ------------------------------------------------------------------------------- */
 
-static uint64_t partition_pages(const struct store *store, const struct partition *p) {
-    uint64_t pages = 0;
-    for (unsigned i = 1; i <= store->pool.classes.count; i++) {
-        pages += atom_load_relaxed(&p->classes[i].bin.pages);
-    }
-    return pages;
-}
-
-/* Takes a page from the partition that has most, if this one has less than half its share. */
-static bool space_steal(struct store_core *core, struct partition *p) {
+/* Takes a page from the partition that has most, if that is more than `floor`; if it can give
+ * none, from any other. */
+static bool space_steal(struct store_core *core, struct partition *p, uint64_t floor) {
     struct store *store = core->store;
     struct partition *richest = NULL;
-    uint64_t most = 0;
+    uint64_t most = floor;
     for (uint32_t i = 0; i < store->partition_count; i++) {
         struct partition *other = &store->partitions[i];
-        uint64_t pages = other == p ? 0 : partition_pages(store, other);
+        uint64_t pages = other == p ? 0 : atom_load_relaxed(&other->chunk_pages);
         if (pages > most) {
             most = pages;
             richest = other;
         }
     }
-    return richest != NULL && most > partition_pages(store, p) && space_give_page(core, richest);
+    if (richest == NULL || space_give_page(core, richest)) {
+        return richest != NULL;
+    }
+    for (uint32_t i = 1; i < store->partition_count; i++) {
+        struct partition *other = &store->partitions[(p->number + i) % store->partition_count];
+        if (atom_load_relaxed(&other->chunk_pages) > floor && space_give_page(core, other)) {
+            return true;
+        }
+    }
+    return false;
 }
 
-static bool is_poor(const struct store *store, const struct partition *p) {
+/* Less than half of its share, and somebody has more than that: a page would be better off here. */
+static bool space_level(struct store_core *core, struct partition *p) {
+    const struct store *store = core->store;
     uint64_t share = atom_load_relaxed(&store->pool.pages_limit) / store->partition_count;
-    return partition_pages(store, p) * 2 < share;
+    return (uint64_t)atom_load_relaxed(&p->chunk_pages) * 2 < share &&
+           space_steal(core, p, share / 2);
 }
 
 /* Another thread is in the kernel for new memory: that takes longer than the rounds of a write. */
@@ -284,30 +311,37 @@ static bool space_populate(struct store *store, const struct partition *p) {
     return false;
 }
 
+/* What a request has spent on room so far. */
+struct effort {
+    unsigned *spent;  /* victims */
+    unsigned pinned;  /* pages that could not be emptied */
+    bool force;
+};
+
 /* Evicts, and evacuates when a class has a page's worth of free chunks. Under the lock. */
-static void evict_step(struct store_core *core, struct partition *p, unsigned *spent, bool force) {
+static void evict_step(struct store_core *core, struct partition *p, struct effort *effort) {
     struct store *store = core->store;
     struct page_job job = {.store = store, .p = p, .now = core->now};
     if (limbo_step(store, p)) {
         return;
     }
-    if (page_job_choose(&job, 0, false)) {
-        if (page_empty_step(&job) == PAGE_EMPTIED) {
+    if (effort->pinned <= MOVE_BATCH_MAX && page_job_choose(&job, effort->pinned, false)) {
+        enum page_step step = page_empty_step(&job);
+        if (step == PAGE_EMPTIED) {
             atom_own_add(&p->counters.evacuations, 1u);
         }
-        *spent += job.evicted;
-        return;
+        effort->pinned += step == PAGE_PINNED ? 1 : 0;
+        *effort->spent += job.evicted;
+        if (job.left != 0 || step == PAGE_EMPTIED) {
+            return;
+        }
     }
-    *spent += evict_batch(store, p, EVICT_BATCH_MAX, force, core->now);
+    *effort->spent += evict_batch(store, p, EVICT_BATCH_MAX, effort->force, core->now);
 }
 
 static bool class_has_room(const struct store *store, const struct partition *p,
                            unsigned class_id) {
-    return p->classes[class_id].bin.chunks_free != 0 ||
-           (atom_load_relaxed(&store->pool.pages_free) != 0 &&
-            slab_pool_excess_used(&store->pool) == 0 &&
-            atom_load_relaxed(&store->pool.pages_used) <
-                atom_load_relaxed(&store->pool.pages_limit));
+    return p->classes[class_id].bin.chunks_free != 0 || slab_pool_can_take(&store->pool);
 }
 
 /* What -M leaves: chains that are dead and not on loan. */
@@ -323,6 +357,29 @@ static bool space_reclaim(struct store_core *core, struct partition *p, unsigned
     return room;
 }
 
+/* Steps of eviction until the class has room, the victims are enough or nothing is left. */
+static bool space_evict(struct store_core *core, struct partition *p, unsigned class_id,
+                        struct effort *effort) {
+    unsigned steps = effort->force ? STEPS_MAX : STEPS_GENTLE_MAX;
+    for (unsigned i = 0; i < steps; i++) {
+        if (!effort->force && *effort->spent >= EVICT_REQUEST_MAX) {
+            return false;
+        }
+        partition_lock(core, p);
+        bool room = class_has_room(core->store, p, class_id);
+        if (!room) {
+            evict_step(core, p, effort);
+            room = class_has_room(core->store, p, class_id);
+        }
+        bool barren = atom_load_relaxed(&p->counters.items) == 0 && p->limbo_head == 0;
+        partition_unlock(core, p);
+        if (room || barren) {
+            return room;
+        }
+    }
+    return false;
+}
+
 bool space_make(struct store_core *core, struct partition *p, unsigned class_id,
                 unsigned *spent) {
     struct store *store = core->store;
@@ -332,28 +389,16 @@ bool space_make(struct store_core *core, struct partition *p, unsigned class_id,
     if (!store->config.evict) {
         return space_reclaim(core, p, class_id);
     }
-    for (unsigned i = 0; i < STEPS_MAX; i++) {
-        if (*spent >= EVICT_REQUEST_MAX || i >= STEPS_GENTLE_MAX) {
-            break;
-        }
-        partition_lock(core, p);
-        bool room = class_has_room(store, p, class_id);
-        if (!room) {
-            evict_step(core, p, spent, false);
-            room = class_has_room(store, p, class_id);
-        }
-        bool barren = atom_load_relaxed(&p->counters.items) == 0 && p->limbo_head == 0;
-        partition_unlock(core, p);
-        if (room) {
-            return true;
-        }
-        if (barren) {
-            break;
-        }
+    struct effort effort = {.spent = spent};
+    if (space_level(core, p) || space_evict(core, p, class_id, &effort)) {
+        return true;
     }
     *spent = 0;
-    return (is_poor(store, p) && space_steal(core, p)) || space_give_page(core, p) ||
-           space_steal(core, p);
+    if (space_give_page(core, p) || space_steal(core, p, 0)) {
+        return true;
+    }
+    effort.force = true; /* every page looked at is pinned: item by item, whatever it takes */
+    return space_evict(core, p, class_id, &effort);
 }
 
 /* -- table pages ------------------------------------------------------------------------------- */
@@ -378,7 +423,7 @@ bool space_make_table_page(struct store_core *core, struct partition *p) {
         uint32_t page = slab_pool_take(&store->pool, p->node);
         if (page == SLAB_NO_PAGE) {
             if (!space_populate(store, p) &&
-                (!store->config.evict || (!space_give_page(core, p) && !space_steal(core, p)))) {
+                (!store->config.evict || (!space_give_page(core, p) && !space_steal(core, p, 0)))) {
                 return false;
             }
             continue;

@@ -42,7 +42,11 @@ static bool shrink_step(struct store_core *core) {
         return false;
     }
     struct partition *p = &store->partitions[core->shrink_next++ % store->partition_count];
-    return store->config.evict && space_give_page(core, p);
+    if (!store->config.evict || !space_give_page(core, p)) {
+        return false;
+    }
+    slab_pool_excess_drop(&store->pool);
+    return true;
 }
 
 static uint64_t clock_ns(void) {
