@@ -5,6 +5,7 @@ libbase_a_SOURCES += src/base/assert.c
 libbase_a_SOURCES += src/base/assert.h
 libbase_a_SOURCES += src/base/atomic.h
 libbase_a_SOURCES += src/base/hash.h
+libbase_a_SOURCES += src/base/copy.h
 libbase_a_SOURCES += src/base/number.c
 libbase_a_SOURCES += src/base/number.h
 libbase_a_SOURCES += src/base/span.h

@@ -106,28 +106,25 @@ bool number_parse_exptime(struct span text, int32_t *value) {
     return true;
 }
 
-static const uint8_t digit_pairs[] = "00010203040506070809101112131415161718192021222324"
-                                     "25262728293031323334353637383940414243444546474849"
-                                     "50515253545556575859606162636465666768697071727374"
-                                     "75767778798081828384858687888990919293949596979899";
+const uint8_t number_digit_pairs[200] = {
+#define PAIRS(tens)                                                                                \
+    tens, '0', tens, '1', tens, '2', tens, '3', tens, '4', tens, '5', tens, '6', tens, '7', tens,  \
+        '8', tens, '9'
+    PAIRS('0'), PAIRS('1'), PAIRS('2'), PAIRS('3'), PAIRS('4'),
+    PAIRS('5'), PAIRS('6'), PAIRS('7'), PAIRS('8'), PAIRS('9'),
+#undef PAIRS
+};
 
-size_t number_write_u64(uint8_t *to, uint64_t value) {
+size_t number_write_long(uint8_t *to, uint64_t value) {
     uint8_t text[NUMBER_TEXT_BYTES_MAX];
     size_t at = sizeof text;
 
-    if (value < 10) {
-        to[0] = (uint8_t)('0' + value);
-        return 1;
-    }
-    while (value >= 100) {
+    while (value >= 10) {
         at -= 2;
-        memcpy(text + at, digit_pairs + 2 * (value % 100), 2);
+        memcpy(text + at, number_digit_pairs + 2 * (value % 100), 2);
         value /= 100;
     }
-    if (value >= 10) {
-        at -= 2;
-        memcpy(text + at, digit_pairs + 2 * value, 2);
-    } else {
+    if (value > 0) {
         text[--at] = (uint8_t)('0' + value);
     }
     memcpy(to, text + at, sizeof text - at);

@@ -26,7 +26,35 @@ MUST_CHECK bool number_parse_i64(struct span text, int64_t *value);
 MUST_CHECK bool number_parse_flags(struct span text, uint32_t *value);
 MUST_CHECK bool number_parse_exptime(struct span text, int32_t *value);
 
+/* Two digits for each of 0..99. */
+extern const uint8_t number_digit_pairs[200];
+
+/* number_write_u64 from 10,000 on. */
+size_t number_write_long(uint8_t *to, uint64_t value);
+
 /* Writes the digits, returns how many. */
-size_t number_write_u64(uint8_t *to, uint64_t value);
+static inline size_t number_write_u64(uint8_t *to, uint64_t value) {
+    if (value < 10) {
+        to[0] = (uint8_t)('0' + value);
+        return 1;
+    }
+    if (value < 100) {
+        memcpy(to, number_digit_pairs + 2 * value, 2);
+        return 2;
+    }
+    if (value < 10000) {
+        unsigned high = (unsigned)value / 100;
+        unsigned low = (unsigned)value % 100;
+        size_t digits = high < 10 ? 1 : 2;
+
+        to[0] = (uint8_t)('0' + high);
+        if (digits == 2) {
+            memcpy(to, number_digit_pairs + 2 * high, 2);
+        }
+        memcpy(to + digits, number_digit_pairs + 2 * low, 2);
+        return digits + 2;
+    }
+    return number_write_long(to, value);
+}
 
 #endif

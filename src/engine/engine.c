@@ -112,7 +112,7 @@ static inline bool session_is_full(const struct engine_core *core, const struct 
 static void engine_execute_entry(struct engine_core *core, struct engine_request *entry) {
     struct session *session = entry->session;
 
-    session->pending--;
+    session->pending = false;
     if (session->rewound || session->close_reason != SESSION_OPEN) {
         return;
     }

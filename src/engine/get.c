@@ -10,7 +10,6 @@ struct get_sink {
     const struct request *request;
     uint8_t *run;      /* the reserved bytes; NULL: nothing placed */
     size_t head_bytes; /* of them written before the value */
-    bool no_room;
 };
 
 static size_t get_write_head(uint8_t *to, const struct request *request,
@@ -32,10 +31,8 @@ static uint8_t *get_place(struct store_sink *sink, const struct store_head *head
     get->run = reply_reserve(get->reply, RESPONSE_HEAD_BYTES_MAX + (size_t)head->value_bytes +
                                              RESPONSE_TAIL_BYTES_MAX);
     if (!get->run) {
-        get->no_room = true;
         return NULL;
     }
-    get->no_room = false;
     get->head_bytes = get_write_head(get->run, get->request, head);
     return get->run + get->head_bytes;
 }
@@ -144,7 +141,6 @@ void get_execute(struct engine_core *core, struct engine_request *entry) {
 
         bytes += response_write_tail(sink.run + bytes, request);
         reply_commit(&session->reply, bytes);
-        counter_add(&core->counters.values_copied, 1);
     } else if (read == STORE_HIT) {
         get_give_up(core, session, request);
     } else if (read == STORE_LENT) {

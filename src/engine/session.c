@@ -56,7 +56,7 @@ static void session_unlist(struct session *session) {
 void session_fini(struct session *session) {
     struct engine_core *core = session->core;
 
-    if (session->pending > 0) {
+    if (session->pending) {
         engine_execute(core);
     }
     upload_abandon(session);
@@ -154,7 +154,7 @@ unsigned session_wants(const struct session *session) {
         wants |= SESSION_WANTS_SEND;
     }
     if (session->close_reason != SESSION_OPEN ||
-        (session->input_ended && !session->stalled && !session->ready && session->pending == 0)) {
+        (session->input_ended && !session->stalled && !session->ready && !session->pending)) {
         return wants | SESSION_WANTS_CLOSE;
     }
     if (session->stalled || (!session->upload && session->ready &&
@@ -169,5 +169,5 @@ unsigned session_wants(const struct session *session) {
 
 bool session_is_idle(const struct session *session) {
     return parser_is_idle(&session->parser) && !session->upload && !session->buffer &&
-           !session->data && session->pending == 0 && reply_is_empty(&session->reply);
+           !session->data && !session->pending && reply_is_empty(&session->reply);
 }

@@ -68,8 +68,8 @@ struct session {
     struct session *touched_next;
     struct session *ready_next;
     uint32_t turn_requests; /* parsed in this turn */
-    uint32_t pending;       /* in the window */
     uint8_t close_reason;   /* enum session_close_reason */
+    bool pending;     /* requests of it are in the window */
     bool touched;     /* in the core's touched list */
     bool ready;       /* in the core's ready list */
     bool stalled;     /* output at its bound: input waits */

@@ -73,7 +73,7 @@ static bool session_buffer_room(struct session *session, size_t more, uint64_t s
     if (session->buffer_bytes - session->buffer_end >= more) {
         return true;
     }
-    if (session->pending > 0) {
+    if (session->pending) {
         engine_execute(session->core);
         if (!session_may_parse(session)) {
             return false;
@@ -128,7 +128,7 @@ static bool session_join(struct session *session) {
 void session_settle(struct session *session) {
     size_t left = session->data_bytes - session->data_used;
 
-    ASSERT(session->pending == 0);
+    ASSERT(!session->pending);
     if (session->close_reason != SESSION_OPEN) {
         session_buffer_drop(session);
         left = 0;
@@ -191,8 +191,37 @@ static void session_hang_up(struct session *session) {
     }
 }
 
-static inline void session_enqueue(struct session *session, struct engine_request *entry) {
-    struct engine_core *core = session->core;
+/* One source of a session's input while it is parsed: its own buffer, or this turn's data. */
+struct source {
+    struct session *session;
+    const uint8_t *start;
+    size_t at;
+    size_t end;
+    bool from_buffer;
+};
+
+static struct source source_of(struct session *session, bool from_buffer) {
+    if (from_buffer) {
+        return (struct source){session, session->buffer, session->buffer_start,
+                               session->buffer_end, true};
+    }
+    return (struct source){session, session->data, session->data_used, session->data_bytes, false};
+}
+
+static struct span source_rest(const struct source *source) {
+    return span_of(source->start + source->at, source->end - source->at);
+}
+
+/* Tells the session how far it is parsed. */
+static void source_sync(const struct source *source) {
+    if (source->from_buffer) {
+        source->session->buffer_start = (uint32_t)source->at;
+    } else {
+        source->session->data_used = source->at;
+    }
+}
+
+static inline void session_enqueue(struct engine_core *core, struct engine_request *entry) {
     const struct request *request = &entry->request;
 
     entry->has_key = REQUEST_VERB_HAS_KEY(request->verb);
@@ -200,40 +229,66 @@ static inline void session_enqueue(struct session *session, struct engine_reques
         entry->hash = store_hash(core->store, request->key.data, request->key.len);
         store_prefetch_bucket(core->store_core, entry->hash, request->verb != VERB_GET);
     }
-    session->pending++;
-    session->turn_requests++;
-    core->pending++;
-    if (core->pending == ENGINE_WINDOW_MAX) {
-        engine_execute(core);
-    }
 }
 
-static inline struct span session_input(const struct session *session, bool from_buffer) {
-    return from_buffer ? span_of(session->buffer + session->buffer_start,
-                                 session->buffer_end - session->buffer_start)
-                       : span_of(session->data + session->data_used,
-                                 session->data_bytes - session->data_used);
+/* Fills the window from the source; stops at what is not just a request for it, with the source
+ * synced. A request with value_follows is left in *announced. */
+static enum parse_result session_fill(struct source *source, unsigned requests_max,
+                                      struct engine_request **announced) {
+    struct session *session = source->session;
+    struct engine_core *core = session->core;
+    struct engine_request *entry = &core->window[core->pending];
+    struct engine_request *stop = entry + requests_max;
+    struct span input = source_rest(source);
+    enum parse_result result = PARSE_REQUEST;
+    const bool from_buffer = source->from_buffer;
+    const bool log = core->config->log != NULL;
+    unsigned first = core->pending;
+
+    *announced = NULL;
+    for (; input.len > 0 && entry < stop; entry++) {
+        size_t consumed;
+
+        result = parser_next(&session->parser, input, &consumed, &entry->request);
+        entry->request.input_offset = (uint32_t)(input.data - source->start);
+        input = span_of(input.data + consumed, input.len - consumed);
+        if (result != PARSE_REQUEST) {
+            break;
+        }
+        entry->session = session;
+        entry->from_buffer = from_buffer;
+        if (__builtin_expect(log, 0) && entry->request.line_bytes_left == 0) {
+            size_t offset = entry->request.input_offset;
+
+            execute_log_line(core, session, span_of(source->start + offset, source->end - offset));
+        }
+        if (__builtin_expect(entry->request.value_follows, 0)) {
+            *announced = entry;
+            break;
+        }
+        session_enqueue(core, entry);
+    }
+    source->at = source->end - input.len;
+    core->pending = (unsigned)(entry - core->window);
+    session->turn_requests += core->pending - first;
+    session->pending = session->pending || core->pending > first;
+    source_sync(source);
+    return result;
 }
 
 /* Parses one source until it lacks something, is used up, or the session has to stop. False:
  * nothing more can be done without more of this source. */
 static bool session_parse(struct session *session, bool from_buffer) {
     struct engine_core *core = session->core;
-    struct span input = session_input(session, from_buffer);
 
-    while (input.len > 0 && session_may_parse(session) &&
-           session->turn_requests < ENGINE_TURN_REQUESTS_MAX) {
-        struct engine_request *entry = &core->window[core->pending];
-        size_t consumed;
+    while (session_may_parse(session) && session->turn_requests < ENGINE_TURN_REQUESTS_MAX) {
+        struct source source = source_of(session, from_buffer);
+        struct engine_request *announced;
+        unsigned room = ENGINE_WINDOW_MAX - core->pending;
+        unsigned budget = ENGINE_TURN_REQUESTS_MAX - session->turn_requests;
         enum parse_result result =
-            parser_next(&session->parser, input, &consumed, &entry->request);
-        size_t offset = from_buffer ? session->buffer_start : session->data_used;
+            session_fill(&source, budget < room ? budget : room, &announced);
 
-        if (from_buffer) {
-            session->buffer_start += (uint32_t)consumed;
-        } else {
-            session->data_used += consumed;
-        }
         if (result == PARSE_MORE) {
             return from_buffer;
         }
@@ -241,19 +296,15 @@ static bool session_parse(struct session *session, bool from_buffer) {
             session_hang_up(session);
             return false;
         }
-        entry->session = session;
-        entry->from_buffer = from_buffer;
-        entry->request.input_offset = (uint32_t)offset;
-        if (__builtin_expect(core->config->log != NULL, 0) &&
-            entry->request.line_bytes_left == 0) {
-            execute_log_line(core, session, input);
-        }
-        if (__builtin_expect(entry->request.value_follows, 0)) {
-            session_announce(session, entry);
+        if (announced) {
+            session_announce(session, announced);
             return true;
         }
-        session_enqueue(session, entry);
-        input = session_input(session, from_buffer);
+        if (core->pending == ENGINE_WINDOW_MAX) {
+            engine_execute(core);
+        } else if (source.at == source.end) {
+            return true;
+        }
     }
     return true;
 }
@@ -265,14 +316,11 @@ static bool session_feed_upload(struct session *session) {
     if (!from_buffer && session->data_used == session->data_bytes) {
         return false;
     }
-    struct span input = session_input(session, from_buffer);
-    size_t taken = upload_feed(session, input.data, input.len);
+    struct source source = source_of(session, from_buffer);
+    struct span input = source_rest(&source);
 
-    if (from_buffer) {
-        session->buffer_start += (uint32_t)taken;
-    } else {
-        session->data_used += taken;
-    }
+    source.at += upload_feed(session, input.data, input.len);
+    source_sync(&source);
     return true;
 }
 

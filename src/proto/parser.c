@@ -4,15 +4,6 @@
 #include "src/base/assert.h"
 #include "src/base/number.h"
 #include "src/proto/commands.h"
-#include "src/proto/scan.h"
-
-enum parser_state {
-    STATE_FIRST,   /* no byte seen yet: picks the protocol */
-    STATE_LINE,    /* between two commands, or inside the line of one */
-    STATE_KEYS,    /* inside a validated line of keys */
-    STATE_SWALLOW, /* dropping the value of a refused command */
-    STATE_CLOSED,
-};
 
 enum {
     BINARY_MAGIC = 0x80,
@@ -37,14 +28,14 @@ void parser_init(struct parser *parser, enum parser_protocol protocol,
     ASSERT(value_bytes_inline_max > 0);
     *parser = (struct parser){
         .protocol = (uint8_t)protocol,
-        .state = protocol == PARSER_ASCII_ONLY ? STATE_LINE : STATE_FIRST,
+        .state = protocol == PARSER_ASCII_ONLY ? PARSER_LINE : PARSER_FIRST,
         .value_bytes_inline_max = value_bytes_inline_max,
         .need_bytes = 1,
     };
 }
 
 bool parser_is_idle(const struct parser *parser) {
-    return parser->state == STATE_LINE || parser->state == STATE_FIRST;
+    return parser->state == PARSER_LINE || parser->state == PARSER_FIRST;
 }
 
 unsigned request_tokens(struct span text, struct span *tokens, unsigned tokens_max) {
@@ -69,7 +60,7 @@ unsigned request_tokens(struct span text, struct span *tokens, unsigned tokens_m
 }
 
 static enum parse_result parser_close(struct parser *parser) {
-    parser->state = STATE_CLOSED;
+    parser->state = PARSER_CLOSED;
     return PARSE_CLOSE;
 }
 
@@ -89,7 +80,7 @@ static enum parse_result request_fail(struct request *request, enum outcome outc
 /* -- swallowing -------------------------------------------------------------------------------- */
 
 void parser_swallow(struct parser *parser, uint64_t bytes, enum outcome outcome, bool noreply) {
-    parser->state = STATE_SWALLOW;
+    parser->state = PARSER_SWALLOW;
     parser->swallow_bytes = bytes;
     parser->outcome = (uint8_t)outcome;
     parser->noreply = noreply;
@@ -105,7 +96,7 @@ static enum parse_result parse_swallow(struct parser *parser, struct span input,
     if (parser->swallow_bytes > 0) {
         return parser_need(parser, 1);
     }
-    parser->state = STATE_LINE;
+    parser->state = PARSER_LINE;
     return request_fail(request, (enum outcome)parser->outcome, parser->noreply);
 }
 
@@ -153,7 +144,7 @@ static enum parse_result parse_key(struct parser *parser, struct span input, siz
     request->line_bytes_left = parser->line_bytes_left;
     request->last = after == end;
     if (request->last) {
-        parser->state = STATE_LINE;
+        parser->state = PARSER_LINE;
         after = next;
     }
     *consumed += (size_t)(after - input.data);
@@ -178,7 +169,7 @@ static enum parse_result parse_keys(struct parser *parser, const struct line *li
     if (!keys_are_valid(line, keys)) {
         return request_fail(request, OUTCOME_BAD_FORMAT, false);
     }
-    parser->state = STATE_KEYS;
+    parser->state = PARSER_KEYS;
     parser->verb = command->verb;
     parser->line_bytes_left = (uint32_t)(line->next - keys);
     *consumed = (size_t)(keys - line->input.data);
@@ -398,56 +389,32 @@ static enum parse_result parse_line(struct parser *parser, struct span input, si
     return parse_command(parser, &line, consumed, request);
 }
 
-/* -- the two common lines ---------------------------------------------------------------------- */
+/* -- the common storage line ------------------------------------------------------------------- */
 
-/* "get KEY\r\n", whole and with one key. False: let the general parser look. */
-static bool parse_get_fast(struct span input, size_t *consumed, struct request *request) {
-    const uint8_t *key = input.data + 4;
-    const uint8_t *end = input.data + input.len;
-    const uint8_t *stop = scan_token_end(input.data, key, end);
+enum {
+    DIGITS_FAST_MAX = 9,
+    NUMBERS_FAST_BYTES = 3 * (DIGITS_FAST_MAX + 2), /* three numbers and their ends */
+};
 
-    if (stop == end || *stop != '\n') {
-        return false;
-    }
-    size_t key_bytes = (size_t)(stop - key);
-
-    if (key_bytes > 0 && stop[-1] == '\r') {
-        key_bytes--;
-    }
-    if (key_bytes - 1 >= REQUEST_KEY_BYTES_MAX) {
-        return false;
-    }
-    request->verb = VERB_GET;
-    request->noreply = false;
-    request->last = true;
-    request->key = span_of(key, key_bytes);
-    request->line_bytes_left = 0;
-    *consumed = (size_t)(stop + 1 - input.data);
-    return true;
-}
-
-/* Up to nine digits ended by `stop`; NULL otherwise. */
-static inline const uint8_t *digits_fast(const uint8_t *at, const uint8_t *end, uint8_t stop,
-                                         uint32_t *value) {
-    const uint8_t *start = at;
+/* Up to nine digits ended by `stop`; NULL otherwise. There are enough bytes to read. */
+static inline const uint8_t *digits_fast(const uint8_t *at, uint8_t stop, uint32_t *value) {
+    const uint8_t *last = at + DIGITS_FAST_MAX;
+    unsigned digit = (unsigned)*at - '0';
     uint32_t sum = 0;
 
-    end = end - at > 10 ? at + 10 : end;
-    while (at < end) {
-        unsigned digit = (unsigned)*at - '0';
-
-        if (digit > 9) {
-            *value = sum;
-            return *at == stop && at > start ? at : NULL;
-        }
+    if (digit > 9) {
+        return NULL;
+    }
+    do {
         sum = sum * 10 + digit;
         at++;
-    }
-    return NULL;
+        digit = (unsigned)*at - '0';
+    } while (digit <= 9 && at < last);
+    *value = sum;
+    return *at == stop ? at : NULL;
 }
 
-/* "set KEY FLAGS EXPTIME BYTES\r\n" with plain short numbers and the whole value behind it. */
-static bool parse_set_fast(struct span input, size_t *consumed, struct request *request) {
+size_t parser_set_fast(struct span input, struct request *request) {
     const uint8_t *key = input.data + 4;
     const uint8_t *end = input.data + input.len;
     const uint8_t *at = scan_token_end(input.data, key, end);
@@ -455,68 +422,47 @@ static bool parse_set_fast(struct span input, size_t *consumed, struct request *
     uint32_t value_bytes;
 
     request->key = span_of(key, (size_t)(at - key));
-    if (request->key.len - 1 >= REQUEST_KEY_BYTES_MAX || at == end || *at != ' ') {
-        return false;
+    if (request->key.len - 1 >= REQUEST_KEY_BYTES_MAX || end - at <= NUMBERS_FAST_BYTES ||
+        *at != ' ') {
+        return 0;
     }
-    at = digits_fast(at + 1, end, ' ', &request->client_flags);
-    at = at ? digits_fast(at + 1, end, ' ', &exptime) : NULL;
-    at = at ? digits_fast(at + 1, end, '\r', &value_bytes) : NULL;
+    at = digits_fast(at + 1, ' ', &request->client_flags);
+    at = at ? digits_fast(at + 1, ' ', &exptime) : NULL;
+    at = at ? digits_fast(at + 1, '\r', &value_bytes) : NULL;
     if (!at || (size_t)(end - at) < (size_t)value_bytes + 4 || at[1] != '\n') {
-        return false;
+        return 0;
     }
     const uint8_t *value = at + 2;
 
-    request->verb = VERB_SET;
-    request->noreply = false;
+    request_mark(request, VERB_SET, false);
     request->exptime = (int32_t)exptime;
     request->value = span_of(value, value_bytes);
     request->value_bytes = value_bytes;
     request->value_bad_end = value[value_bytes] != '\r' || value[value_bytes + 1] != '\n';
-    *consumed = (size_t)(value + value_bytes + 2 - input.data);
-    return true;
+    return (size_t)(value + value_bytes + 2 - input.data);
 }
 
-static inline bool parse_fast(struct span input, size_t *consumed, struct request *request) {
-    if (input.len < 8) {
-        return false;
-    }
-    if (memcmp(input.data, "get ", 4) == 0) {
-        return parse_get_fast(input, consumed, request);
-    }
-    if (memcmp(input.data, "set ", 4) == 0) {
-        return parse_set_fast(input, consumed, request);
-    }
-    return false;
-}
-
-enum parse_result parser_next(struct parser *parser, struct span input, size_t *consumed,
-                              struct request *request) {
+enum parse_result parser_next_slow(struct parser *parser, struct span input, size_t *consumed,
+                                   struct request *request) {
     *consumed = 0;
-    parser->need_bytes = 1;
-    request->protocol = REQUEST_ASCII;
-    request->input_offset = 0;
-    request->line_bytes_left = 0;
-    request->value_follows = false;
+    request_mark(request, VERB_FAIL, false);
     if (input.len == 0) {
-        return parser->state == STATE_CLOSED ? PARSE_CLOSE : parser_need(parser, 1);
+        return parser->state == PARSER_CLOSED ? PARSE_CLOSE : PARSE_MORE;
     }
-    if (parser->state == STATE_FIRST) {
+    if (parser->state == PARSER_FIRST) {
         bool binary = input.data[0] == BINARY_MAGIC;
 
         if (binary || parser->protocol == PARSER_BINARY_ONLY) {
             return parser_close(parser);
         }
-        parser->state = STATE_LINE;
+        parser->state = PARSER_LINE;
     }
     switch ((enum parser_state)parser->state) {
-    case STATE_LINE:
-        if (parser->scanned_bytes == 0 && parse_fast(input, consumed, request)) {
-            return PARSE_REQUEST;
-        }
+    case PARSER_LINE:
         return parse_line(parser, input, consumed, request);
-    case STATE_KEYS:
+    case PARSER_KEYS:
         return parse_key(parser, input, consumed, request);
-    case STATE_SWALLOW:
+    case PARSER_SWALLOW:
         return parse_swallow(parser, input, consumed, request);
     default:
         return PARSE_CLOSE;
@@ -524,7 +470,7 @@ enum parse_result parser_next(struct parser *parser, struct span input, size_t *
 }
 
 void parser_rewind(struct parser *parser, const struct request *request) {
-    parser->state = request->line_bytes_left > 0 ? STATE_KEYS : STATE_LINE;
+    parser->state = request->line_bytes_left > 0 ? PARSER_KEYS : PARSER_LINE;
     parser->line_bytes_left = request->line_bytes_left;
     if (request->line_bytes_left > 0) {
         parser->verb = request->verb;

@@ -13,6 +13,7 @@
 #define LARDER_PROTO_PARSER_H
 
 #include "src/proto/request.h"
+#include "src/proto/scan.h"
 
 enum {
     PARSER_LINE_BYTES_MAX = 1 << 20,         /* get, gets, gat, gats */
@@ -22,13 +23,21 @@ enum {
 
 enum parser_protocol { PARSER_AUTO, PARSER_ASCII_ONLY, PARSER_BINARY_ONLY };
 
+enum parser_state {
+    PARSER_FIRST,   /* no byte seen yet: picks the protocol */
+    PARSER_LINE,    /* between two commands, or inside the line of one */
+    PARSER_KEYS,    /* inside a validated line of keys */
+    PARSER_SWALLOW, /* dropping the value of a refused command */
+    PARSER_CLOSED,
+};
+
 enum parse_result {
     PARSE_MORE,    /* nothing whole in the input; `need_bytes` says how much there must be */
     PARSE_REQUEST, /* *request is filled */
     PARSE_CLOSE,   /* hang up without a reply; the parser stays there */
 };
 
-/* Plain data; all fields private to parser.c but need_bytes and scanned_bytes. */
+/* Plain data; all fields private to the parser but need_bytes and scanned_bytes. */
 struct parser {
     uint8_t protocol; /* enum parser_protocol; AUTO until the first byte */
     uint8_t state;    /* enum parser_state */
@@ -47,13 +56,6 @@ struct parser {
 void parser_init(struct parser *parser, enum parser_protocol protocol,
                  uint32_t value_bytes_inline_max);
 
-/* Takes the next request off the front of `input` (contiguous). `*consumed` is the number of bytes
- * that are done with, also with PARSE_MORE (swallowed ones); the caller offers the rest again, with
- * more behind it. A line of keys comes out as one request a key, after the whole line was looked
- * at: between two keys the caller may stop as long as it likes. request->input_offset is left 0. */
-enum parse_result parser_next(struct parser *parser, struct span input, size_t *consumed,
-                              struct request *request);
-
 /* After a request with value_follows that failed at once: drops `bytes` of input, then comes out
  * with VERB_FAIL, `outcome` and `noreply`. */
 void parser_swallow(struct parser *parser, uint64_t bytes, enum outcome outcome, bool noreply);
@@ -64,5 +66,71 @@ void parser_rewind(struct parser *parser, const struct request *request);
 
 /* True between two commands: nothing of one was consumed. */
 bool parser_is_idle(const struct parser *parser);
+
+/* -- taking requests --------------------------------------------------------------------------- */
+
+/* The marks of a request that the fast paths know, in one go. */
+static inline void request_mark(struct request *request, enum verb verb, bool last) {
+    request->verb = (uint8_t)verb;
+    request->protocol = REQUEST_ASCII;
+    request->outcome = OUTCOME_NONE;
+    request->noreply = false;
+    request->last = last;
+    request->value_follows = false;
+    request->value_bad_end = false;
+    request->line_bytes_left = 0;
+}
+
+/* "get KEY\r\n", whole and with one key. Returns its bytes; 0: let the general parser look. */
+static inline size_t parser_get_fast(struct span input, struct request *request) {
+    const uint8_t *key = input.data + 4;
+    const uint8_t *end = input.data + input.len;
+    const uint8_t *stop = scan_token_end(input.data, key, end);
+
+    if (stop == end || *stop != '\n') {
+        return 0;
+    }
+    size_t key_bytes = (size_t)(stop - key);
+
+    key_bytes -= stop[-1] == '\r' && key_bytes > 0;
+    if (key_bytes - 1 >= REQUEST_KEY_BYTES_MAX) {
+        return 0;
+    }
+    request_mark(request, VERB_GET, true);
+    request->key = span_of(key, key_bytes);
+    return (size_t)(stop + 1 - input.data);
+}
+
+/* "set KEY FLAGS EXPTIME BYTES\r\n" with plain short numbers and the whole value behind it. Returns
+ * the bytes of all; 0: let the general parser look. */
+size_t parser_set_fast(struct span input, struct request *request);
+
+/* Everything else. */
+enum parse_result parser_next_slow(struct parser *parser, struct span input, size_t *consumed,
+                                   struct request *request);
+
+/* Takes the next request off the front of `input` (contiguous). `*consumed` is the number of bytes
+ * that are done with, also with PARSE_MORE (swallowed ones); the caller offers the rest again, with
+ * more behind it. A line of keys comes out as one request a key, after the whole line was looked
+ * at: between two keys the caller may stop as long as it likes. request->input_offset is the
+ * caller's. */
+static inline enum parse_result parser_next(struct parser *parser, struct span input,
+                                            size_t *consumed, struct request *request) {
+    size_t bytes = 0;
+
+    parser->need_bytes = 1;
+    if (parser->state == PARSER_LINE && parser->scanned_bytes == 0 && input.len >= 8) {
+        if (memcmp(input.data, "get ", 4) == 0) {
+            bytes = parser_get_fast(input, request);
+        } else if (memcmp(input.data, "set ", 4) == 0) {
+            bytes = parser_set_fast(input, request);
+        }
+    }
+    if (bytes > 0) {
+        *consumed = bytes;
+        return PARSE_REQUEST;
+    }
+    return parser_next_slow(parser, input, consumed, request);
+}
 
 #endif

@@ -2,7 +2,6 @@
 #include "src/proto/response.h"
 
 #include "src/base/assert.h"
-#include "src/base/number.h"
 
 struct outcome_line {
     uint8_t bytes[RESPONSE_LINE_BYTES_MAX - 1];
@@ -20,36 +19,6 @@ enum { LINE_BYTES_SHORT = 16 };
 struct span outcome_text(enum outcome outcome) {
     ASSERT(outcome < OUTCOME_COUNT);
     return span_of(outcome_lines[outcome].bytes, outcome_lines[outcome].len - 2u);
-}
-
-size_t response_write_head(uint8_t *to, const struct request *request,
-                           const struct response_value *value) {
-    uint8_t *at = to;
-
-    memcpy(at, "VALUE ", 6);
-    at += 6;
-    memcpy(at, request->key.data, request->key.len);
-    at += request->key.len;
-    *at++ = ' ';
-    at += number_write_u64(at, value->client_flags);
-    *at++ = ' ';
-    at += number_write_u64(at, value->value_bytes);
-    if (request->verb == VERB_GETS || request->verb == VERB_GATS) {
-        *at++ = ' ';
-        at += number_write_u64(at, value->cas);
-    }
-    memcpy(at, "\r\n", 2);
-    return (size_t)(at + 2 - to);
-}
-
-size_t response_write_tail(uint8_t *to, const struct request *request) {
-    memcpy(to, "\r\nEND\r\n", 7);
-    return request->last ? 7 : 2;
-}
-
-size_t response_write_miss(uint8_t *to, const struct request *request) {
-    memcpy(to, "END\r\n", 5);
-    return request->last ? 5 : 0;
 }
 
 size_t response_write_outcome(uint8_t *to, const struct request *request, enum outcome outcome) {

@@ -7,6 +7,8 @@
 #ifndef LARDER_PROTO_RESPONSE_H
 #define LARDER_PROTO_RESPONSE_H
 
+#include "src/base/copy.h"
+#include "src/base/number.h"
 #include "src/proto/request.h"
 
 enum {
@@ -27,12 +29,42 @@ struct response_value {
 /* Each writes at `to` and returns how many bytes. */
 
 /* What stands before a value's bytes. */
-size_t response_write_head(uint8_t *to, const struct request *request,
-                           const struct response_value *value);
+static inline size_t response_write_head(uint8_t *to, const struct request *request,
+                                         const struct response_value *value) {
+    uint8_t *at = to + 6;
+
+    memcpy(to, "VALUE ", 6);
+    copy_short(at, request->key.data, request->key.len);
+    at += request->key.len;
+    if (value->client_flags == 0) {
+        memcpy(at, " 0 ", 3);
+        at += 3;
+    } else {
+        *at++ = ' ';
+        at += number_write_u64(at, value->client_flags);
+        *at++ = ' ';
+    }
+    at += number_write_u64(at, value->value_bytes);
+    if (request->verb == VERB_GETS || request->verb == VERB_GATS) {
+        *at++ = ' ';
+        at += number_write_u64(at, value->cas);
+    }
+    memcpy(at, "\r\n", 2);
+    return (size_t)(at + 2 - to);
+}
+
 /* What stands behind them; with request->last the end of the reply too. */
-size_t response_write_tail(uint8_t *to, const struct request *request);
+static inline size_t response_write_tail(uint8_t *to, const struct request *request) {
+    memcpy(to, "\r\nEND\r\n", 7);
+    return request->last ? 7 : 2;
+}
+
 /* A key without an item: nothing, or the end of the reply with request->last. */
-size_t response_write_miss(uint8_t *to, const struct request *request);
+static inline size_t response_write_miss(uint8_t *to, const struct request *request) {
+    memcpy(to, "END\r\n", 5);
+    return request->last ? 5 : 0;
+}
+
 /* A fixed answer. Does not look at noreply. */
 size_t response_write_outcome(uint8_t *to, const struct request *request, enum outcome outcome);
 /* The new value of incr and decr. */
