@@ -41,7 +41,8 @@ class Row:
 
 
 TABLE = [
-    Row(rb" *(?:gets?|delete|verbosity)" + END + rb"| *(?:gats?|incr|decr|touch)" + MORE + rb"?" + END +
+    Row(rb" *(?:gets?|delete|verbosity)" + END +
+        rb"| *(?:gats?|incr|decr|touch)" + MORE + rb"?" + END +
         rb"|" + STORAGE + MORE + rb"{0,3}" + END, (ANY, BAD, BAD),
         "too few words are a format error (section 20)"),
     Row(rb"(?:(?:incr|decr)" + MORE + rb"{3,}|touch" + MORE + rb"{3,}|flush_all" + MORE + rb"{2,}|"

@@ -392,7 +392,10 @@ def one_connection_too_many_is_told_so(server, peer):
     want(refused in (b"ERROR Too many open connections", b"reset"), "it got %r" % refused)
     want(peer or refused != b"reset", "the message was lost in a reset")
     want(peer or len(clients) == 40, "%d connections were served" % len(clients))
-    want(client.rest() == b"" and client.ended, "the refused connection stays open")
+    try:
+        want(client.rest() == b"" and client.ended, "the refused connection stays open")
+    except ConnectionError:
+        pass  # closed with our command unread
     want(int(clients[0].stats()["rejected_connections"]) >= 1, "it was not counted")
     clients.pop().close()
 
