@@ -56,7 +56,10 @@ void slab_bin_add_page(struct slab_pool *pool, struct slab_bin *bin, uint32_t pa
                        unsigned owner) {
     struct slab_page *meta = slab_page_of(pool, page);
     unsigned chunks = pool->classes.per_page[bin->class_id];
-    memset(meta->used, 0, slab_page_bytes(pool) / SLAB_CHUNK_BYTES_MIN / 8);
+    _Atomic uint64_t *bitmap = slab_page_bitmap(pool, page, bin->class_id);
+    for (unsigned word = 0; word < (chunks + 63) / 64; word++) {
+        atom_store_relaxed(&bitmap[word], 0u);
+    }
     meta->search_word = 0;
     atom_store_relaxed(&meta->used_count, (uint16_t)0);
     atom_store_relaxed(&meta->expiring_count, (uint16_t)0);
@@ -72,17 +75,18 @@ void slab_bin_add_page(struct slab_pool *pool, struct slab_bin *bin, uint32_t pa
 }
 
 /* Sets the first clear bit at or after the page's search word. */
-static unsigned claim_chunk(struct slab_page *meta, unsigned chunks) {
+static unsigned claim_chunk(struct slab_page *meta, _Atomic uint64_t *bitmap, unsigned chunks) {
     unsigned words = (chunks + 63) / 64;
     for (unsigned i = 0, word = meta->search_word; i < words; i++, word++) {
         word = word >= words ? 0 : word;
-        uint64_t free_bits = ~meta->used[word];
+        uint64_t used = atom_load_relaxed(&bitmap[word]);
+        uint64_t free_bits = ~used;
         if (word == words - 1 && chunks % 64 != 0) {
             free_bits &= ((uint64_t)1 << chunks % 64) - 1;
         }
         if (free_bits != 0) {
             unsigned bit = (unsigned)__builtin_ctzll(free_bits);
-            meta->used[word] |= (uint64_t)1 << bit;
+            atom_store_relaxed(&bitmap[word], used | (uint64_t)1 << bit);
             meta->search_word = (uint16_t)word;
             return word * 64 + bit;
         }
@@ -93,7 +97,8 @@ static unsigned claim_chunk(struct slab_page *meta, unsigned chunks) {
 
 static uint64_t take_from(struct slab_pool *pool, struct slab_bin *bin, uint32_t page) {
     struct slab_page *meta = slab_page_of(pool, page);
-    unsigned index = claim_chunk(meta, pool->classes.per_page[bin->class_id]);
+    unsigned index = claim_chunk(meta, slab_page_bitmap(pool, page, bin->class_id),
+                                 pool->classes.per_page[bin->class_id]);
     used_count_set(pool, bin, page, atom_load_relaxed(&meta->used_count) + 1u);
     bin->chunks_free--;
     atom_own_add(&bin->chunks_used, 1u);
@@ -122,8 +127,10 @@ uint32_t slab_bin_give(struct slab_pool *pool, struct slab_bin *bin, uint64_t lo
     struct slab_page *meta = slab_page_of(pool, page);
     unsigned index = slab_chunk_index(pool, location);
     uint64_t bit = (uint64_t)1 << index % 64;
-    ASSERT((meta->used[index / 64] & bit) != 0);
-    meta->used[index / 64] &= ~bit;
+    _Atomic uint64_t *word = &slab_page_bitmap(pool, page, bin->class_id)[index / 64];
+    uint64_t bits = atom_load_relaxed(word);
+    ASSERT((bits & bit) != 0);
+    atom_store_relaxed(word, bits & ~bit);
     if (index / 64 < meta->search_word) {
         meta->search_word = (uint16_t)(index / 64);
     }
@@ -178,20 +185,23 @@ unsigned slab_chunk_index(const struct slab_pool *pool, uint64_t location) {
     uint32_t page = slab_location_page(pool, location);
     uint32_t offset = (uint32_t)(slab_at(pool, location) - slab_page_memory(pool, page));
     unsigned class_id = atom_load_relaxed(&slab_page_of(pool, page)->class_id);
-    return offset / pool->classes.chunk_bytes[class_id];
+    return (offset - pool->classes.lead_bytes[class_id]) / pool->classes.chunk_bytes[class_id];
 }
 
 uint64_t slab_chunk_location(const struct slab_pool *pool, uint32_t page, unsigned index) {
     unsigned class_id = atom_load_relaxed(&slab_page_of(pool, page)->class_id);
-    return slab_location(pool, slab_page_memory(pool, page) +
-                                   (uint64_t)index * pool->classes.chunk_bytes[class_id]);
+    uint64_t offset = pool->classes.lead_bytes[class_id] +
+                      (uint64_t)index * pool->classes.chunk_bytes[class_id];
+    return slab_location(pool, slab_page_memory(pool, page) + offset);
 }
 
 unsigned slab_page_next_used(const struct slab_pool *pool, uint32_t page, unsigned index) {
     const struct slab_page *meta = slab_page_of(pool, page);
-    unsigned chunks = pool->classes.per_page[atom_load_relaxed(&meta->class_id)];
+    unsigned class_id = atom_load_relaxed(&meta->class_id);
+    unsigned chunks = pool->classes.per_page[class_id];
+    _Atomic uint64_t *bitmap = slab_page_bitmap(pool, page, class_id);
     while (index < chunks) {
-        uint64_t bits = meta->used[index / 64] >> index % 64;
+        uint64_t bits = atom_load_relaxed(&bitmap[index / 64]) >> index % 64;
         if (bits != 0) {
             index += (unsigned)__builtin_ctzll(bits);
             return index < chunks ? index : chunks;

@@ -43,7 +43,10 @@ static void add_class(struct slab_classes *classes, uint32_t bytes) {
     ASSERT(classes->count < SLAB_CLASSES_MAX);
     classes->count++;
     classes->chunk_bytes[classes->count] = bytes;
-    classes->per_page[classes->count] = (uint16_t)(classes->page_bytes / bytes);
+    uint32_t chunks = classes->page_bytes / bytes;
+    uint32_t lead = chunks > SLAB_META_CHUNKS_MAX ? (chunks + 63) / 64 * 8 : 0;
+    classes->lead_bytes[classes->count] = (uint16_t)lead;
+    classes->per_page[classes->count] = (uint16_t)((classes->page_bytes - lead) / bytes);
 }
 
 static void build(struct slab_classes *classes, const struct step_rule *rule) {

@@ -43,17 +43,11 @@ static void *reserve(uint64_t bytes, uint64_t alignment) {
     return memory + skip;
 }
 
-static uint32_t meta_stride(const struct slab_pool *pool) {
-    uint32_t chunks = slab_page_bytes(pool) / SLAB_CHUNK_BYTES_MIN;
-    return (uint32_t)sizeof(struct slab_page) + chunks / 64 * 8;
-}
-
 bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *config) {
     memset(pool, 0, sizeof(*pool));
     ASSERT(config->page_bytes == 16384 || config->page_bytes == 65536);
     pool->page_shift = config->page_bytes == 16384 ? 14 : 16;
     slab_classes_init(&pool->classes, config->page_bytes, config->partition_bytes);
-    pool->meta_stride = meta_stride(pool);
     pool->pages_per_extent = SLAB_EXTENT_BYTES >> pool->page_shift;
     uint64_t extents = (config->reserved_bytes + SLAB_EXTENT_BYTES - 1) / SLAB_EXTENT_BYTES;
     pool->reserved_bytes = extents * SLAB_EXTENT_BYTES;
@@ -68,7 +62,7 @@ bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *confi
     if (pool->base == NULL) {
         return false;
     }
-    uint64_t meta_bytes = (uint64_t)pool->pages_reserved * pool->meta_stride;
+    uint64_t meta_bytes = (uint64_t)pool->pages_reserved * sizeof(struct slab_page);
     pool->meta = mmap(NULL, meta_bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pool->meta == MAP_FAILED) {
@@ -84,7 +78,7 @@ bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *confi
 
 void slab_pool_fini(struct slab_pool *pool) {
     munmap(pool->base, pool->reserved_bytes);
-    munmap(pool->meta, (uint64_t)pool->pages_reserved * pool->meta_stride);
+    munmap(pool->meta, (uint64_t)pool->pages_reserved * sizeof(struct slab_page));
 }
 
 /* Lets no more be handed out than the limit or `pages`, whichever is more. With the pool locked. */

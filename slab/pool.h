@@ -12,8 +12,8 @@
  *
  *   arena:  | extent 0 (2 MiB)                       | extent 1 | ...
  *           | page 0 | page 1 | ... 128 of 16 KiB    |
- *   page metadata lies apart, one fixed stride a page, and never changes its type:
- *     struct slab_page | used bitmap, one bit a chunk
+ *   page metadata lies apart, 112 bytes a page, and never changes its type: struct slab_page, whose
+ *   bitmap has one bit a chunk; that of more than 512 chunks lies at the start of the page itself
  */
 #ifndef LARDER_SLAB_POOL_H
 #define LARDER_SLAB_POOL_H
@@ -52,7 +52,7 @@ struct slab_page {
     _Atomic uint32_t flush_seen; /* the partition's flush count when last swept */
     uint32_t next, prev;
     _Atomic uint32_t lends[SLAB_LARGEST_PER_PAGE]; /* lent chunks: only the largest class is lent */
-    uint64_t used[];
+    _Atomic uint64_t used[SLAB_META_CHUNKS_MAX / 64];
 };
 
 struct slab_node {
@@ -64,8 +64,7 @@ struct slab_pool {
     /* read-mostly */
     uint8_t *base;       /* of page 0 */
     uint8_t *location_base; /* base - 8: location 1 is the arena's first granule */
-    uint8_t *meta;
-    uint32_t meta_stride;
+    struct slab_page *meta; /* one a page */
     uint32_t page_shift;
     uint64_t reserved_bytes;
     uint32_t pages_reserved;
@@ -100,7 +99,7 @@ MUST_CHECK bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_co
 void slab_pool_fini(struct slab_pool *pool);
 
 static inline struct slab_page *slab_page_of(const struct slab_pool *pool, uint32_t page) {
-    return (struct slab_page *)(void *)(pool->meta + (uint64_t)page * pool->meta_stride);
+    return &pool->meta[page];
 }
 
 static inline uint32_t slab_page_bytes(const struct slab_pool *pool) {
@@ -109,6 +108,14 @@ static inline uint32_t slab_page_bytes(const struct slab_pool *pool) {
 
 static inline uint8_t *slab_page_memory(const struct slab_pool *pool, uint32_t page) {
     return pool->base + ((uint64_t)page << pool->page_shift);
+}
+
+/* The bitmap of a page cut into chunks of `class_id`. Under its owner's lock. */
+static inline _Atomic uint64_t *slab_page_bitmap(const struct slab_pool *pool, uint32_t page,
+                                                 unsigned class_id) {
+    return pool->classes.lead_bytes[class_id] == 0
+               ? slab_page_of(pool, page)->used
+               : (_Atomic uint64_t *)(void *)slab_page_memory(pool, page);
 }
 
 /* A location names a granule of 8 bytes, in 42 bits; 0 is none. */

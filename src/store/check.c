@@ -33,8 +33,12 @@ static const char *check_chunk(struct census *census, uint64_t location) {
     uint64_t start = slab_chunk_location(&store->pool, slab_location_page(&store->pool, location),
                                          index);
     CHECK(start == location, "a location is not the start of a chunk");
-    CHECK((page->used[index / 64] >> index % 64 & 1) != 0, "an item lies in a free chunk");
-    census->class_chunks[atom_load_relaxed(&page->class_id)]++;
+    unsigned class_id = atom_load_relaxed(&page->class_id);
+    _Atomic uint64_t *bitmap =
+        slab_page_bitmap(&store->pool, slab_location_page(&store->pool, location), class_id);
+    CHECK((atom_load_relaxed(&bitmap[index / 64]) >> index % 64 & 1) != 0,
+          "an item lies in a free chunk");
+    census->class_chunks[class_id]++;
     return NULL;
 }
 
@@ -136,9 +140,10 @@ static const char *check_bin(struct census *census, unsigned class_id, uint64_t 
         for (uint32_t at = bin->pages_by_fullness[list]; at != SLAB_NO_PAGE;) {
             const struct slab_page *page = slab_page_of(pool, at);
             unsigned count = 0;
-            unsigned words = slab_page_bytes(pool) / SLAB_CHUNK_BYTES_MIN / 64;
+            unsigned words = (pool->classes.per_page[class_id] + 63u) / 64;
+            _Atomic uint64_t *bitmap = slab_page_bitmap(pool, at, class_id);
             for (unsigned word = 0; word < words; word++) {
-                count += (unsigned)__builtin_popcountll(page->used[word]);
+                count += (unsigned)__builtin_popcountll(atom_load_relaxed(&bitmap[word]));
             }
             CHECK(count == atom_load_relaxed(&page->used_count), "a page miscounts its chunks");
             CHECK(page->fullness == list, "a page is in the wrong list");

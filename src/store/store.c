@@ -12,20 +12,25 @@
 /* Pages of 64 KiB, with chunks to 16 KiB, from this size of a partition on. */
 #define LARGE_PAGES_FROM (128 * MIB)
 
+static uint64_t at_most(uint64_t value, uint64_t bound) {
+    return value < bound ? value : bound;
+}
+
 uint64_t store_hash(const struct store *store, const uint8_t *data, size_t len) {
     return hash_xxh3(data, len, store->config.hash_seed);
 }
 
+/* As many as four a core, if each has 128 MiB: from there on pages are large and a class strands
+ * little. With less memory two a core, if each has 16 MiB. Large items need large partitions. */
 unsigned store_partition_count(uint64_t memory_bytes, uint64_t item_bytes_max,
                                unsigned core_count) {
-    uint64_t least = item_bytes_max * 16 > 16 * MIB ? item_bytes_max * 16 : 16 * MIB;
-    uint64_t by_memory = memory_bytes / least;
-    uint64_t count = (uint64_t)core_count * 4;
-    count = by_memory < count ? by_memory : count;
-    count = count == 0 ? 1 : count;
+    uint64_t roomy = at_most(memory_bytes / LARGE_PAGES_FROM, (uint64_t)core_count * 4);
+    uint64_t tight = at_most(memory_bytes / (16 * MIB), (uint64_t)core_count * 2);
+    uint64_t count = roomy > tight ? roomy : tight;
+    count = at_most(count, memory_bytes / (item_bytes_max * 16));
     uint64_t needed = (memory_bytes + 32 * GIB - 1) / (32 * GIB);
     count = needed > count ? needed : count;
-    return count > STORE_PARTITIONS_MAX ? STORE_PARTITIONS_MAX : (unsigned)count;
+    return (unsigned)at_most(count == 0 ? 1 : count, STORE_PARTITIONS_MAX);
 }
 
 uint64_t store_item_bytes(const struct store *store, uint32_t key_bytes, uint32_t client_flags,

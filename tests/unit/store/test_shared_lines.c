@@ -66,7 +66,7 @@ static void *read_again_and_again(void *argument) {
 static void protect(struct store *store, int protection) {
     size_t partitions = store->partition_count * sizeof(struct partition);
     uint64_t live = (uint64_t)store->pool.extents_live * SLAB_EXTENT_BYTES;
-    uint64_t meta = (uint64_t)store->pool.pages_reserved * store->pool.meta_stride;
+    uint64_t meta = (uint64_t)store->pool.pages_reserved * sizeof(struct slab_page);
     assert_int_equal(mprotect(store, sizeof(*store), protection), 0);
     assert_int_equal(mprotect(store->partitions, partitions, protection), 0);
     assert_int_equal(mprotect(store->pool.base, live, protection), 0);
