@@ -10,16 +10,20 @@
 #include "io/listen.h"
 #include "src/server/server.h"
 
-enum { CORE_SECOND_NS = 1000000000 };
+enum { CORE_SECOND_NS = 1000000000, CORE_REJECT_BYTES = 4096 };
 
 /* -- accepting --------------------------------------------------------------------------------- */
 
 static void core_reject(struct core *core, int fd) {
     static const char text[] = "ERROR Too many open connections\r\n";
     if (io_backend_of(core->io) != IO_BACKEND_SIM) {
-        /* the socket buffer of a new connection has room, and nobody waits for the answer */
+        /* The socket buffer of a new connection has room, and nobody waits for the answer. What the
+         * client has sent already is taken, lest the close become a reset. */
+        char taken[CORE_REJECT_BYTES];
         ssize_t sent = send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t got = recv(fd, taken, sizeof(taken), MSG_DONTWAIT);
         (void)sent;
+        (void)got;
     }
     io_fd_close(core->io, fd);
     counter_add(&core->counters.connections_rejected, 1);

@@ -27,7 +27,7 @@ enum {
     CORE_EVENTS_MAX = 256,
     CORE_UPKEEP_NS_MAX = 20 * 1000,
     CORE_INSPECT_MAX = 512,       /* slots looked at in one step */
-    CORE_INSPECT_EVERY_S = 2,     /* store seconds between two rounds over the slots */
+    CORE_INSPECT_EVERY_S = 1,     /* store seconds between two rounds over the slots */
     CORE_DRAIN_NS_MAX = 1000000000, /* a stopping core waits so long for output to leave */
 };
 

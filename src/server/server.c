@@ -137,6 +137,7 @@ static void server_accepting_update(struct server *server, int64_t now_ns) {
     bool changed = pause != (atom_load_relaxed(&server->accept_paused) != 0);
     if (changed && pause) {
         server->disabled_since_ns = now_ns;
+        server->disabled_count++;
     } else if (changed) {
         server->disabled_ns += (uint64_t)(now_ns - server->disabled_since_ns);
     }

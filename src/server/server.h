@@ -65,6 +65,7 @@ struct server {
     struct stats_sums baseline;  /* `stats reset` */
     uint64_t memory_limit_bytes; /* cache_memlimit */
     uint64_t disabled_ns;        /* time that accepting was off */
+    uint64_t disabled_count;     /* times that it was turned off at the limit */
     int64_t disabled_since_ns;   /* 0: it is on */
 };
 

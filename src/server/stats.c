@@ -33,6 +33,7 @@ enum outcome stats_reset(struct admin_call *call) {
     pthread_mutex_lock(&server->admin_lock);
     server->baseline = sums;
     server->disabled_ns = 0;
+    server->disabled_count = 0;
     pthread_mutex_unlock(&server->admin_lock);
     store_counters_reset(server->store);
     return OUTCOME_RESET;

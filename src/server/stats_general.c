@@ -28,6 +28,7 @@ struct stats_view {
     uint64_t descriptors;
     uint64_t memory_limit_bytes;
     uint64_t accepting;
+    uint64_t disabled;
     uint64_t disabled_us;
     uint64_t threads;
 };
@@ -62,6 +63,7 @@ static void stats_view_fill(struct stats_view *view, struct server *server,
     view->threads = server->core_count;
     pthread_mutex_lock(&server->admin_lock);
     view->memory_limit_bytes = server->memory_limit_bytes;
+    view->disabled = view->sums.listen_disabled + server->disabled_count;
     view->disabled_us = server->disabled_ns / STATS_NS_A_US;
     pthread_mutex_unlock(&server->admin_lock);
 }
