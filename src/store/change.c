@@ -13,6 +13,7 @@ struct reform {
     const struct store_key *key;
     enum need need;
     unsigned class_id;
+    uint64_t expect_version; /* of the item to touch; 0 = any */
 };
 
 static bool find_live(struct reform *reform, struct cursor *cursor) {
@@ -89,6 +90,10 @@ static enum store_outcome touch_attempt(struct reform *reform, uint32_t expiry) 
     if (!find_live(reform, &cursor)) {
         return STORE_NOT_FOUND;
     }
+    if (reform->expect_version != 0 &&
+        reform->expect_version != atom_load_relaxed(&cursor.item->version)) {
+        return STORE_EXISTS;
+    }
     count_access(reform->core, &cursor);
     if ((cursor.shape & ITEM_HAS_EXPIRY) != 0) {
         expiry_store(reform->core->store, &cursor, expiry);
@@ -100,7 +105,15 @@ static enum store_outcome touch_attempt(struct reform *reform, uint32_t expiry) 
 
 enum store_outcome store_touch(struct store_core *core, const struct store_key *key,
                                uint32_t expiry) {
-    struct reform reform = {.core = core, .p = partition_of(core->store, key->hash), .key = key};
+    return touch_version(core, key, expiry, 0);
+}
+
+enum store_outcome touch_version(struct store_core *core, const struct store_key *key,
+                                 uint32_t expiry, uint64_t version) {
+    struct reform reform = {.core = core,
+                            .p = partition_of(core->store, key->hash),
+                            .key = key,
+                            .expect_version = version};
     unsigned spent = 0;
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
         partition_lock(core, reform.p);

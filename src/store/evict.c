@@ -78,7 +78,9 @@ static void count_evicted(struct partition *p, struct partition_class *class, st
     if (item_expiry(item, atom_load_relaxed(&item->shape)) != 0) {
         atom_own_add(&class->evicted_nonzero, 1u);
     }
-    atom_store_relaxed(&class->evicted_age_last, now - atom_load_relaxed(&item->accessed));
+    /* Another core may be a second ahead. */
+    uint32_t accessed = atom_load_relaxed(&item->accessed);
+    atom_store_relaxed(&class->evicted_age_last, accessed < now ? now - accessed : 0u);
 }
 
 void item_account(struct store *store, struct partition *p, struct item *item, uint32_t shape,

@@ -179,6 +179,9 @@ static void link_new(struct attempt *attempt) {
     if (!index_insert(store, p, hash, attempt->location, main_queue)) {
         atom_store_relaxed(&item->shape, attempt->shape & ~0xffu);
         attempt->need = NEED_TABLE_PAGE;
+        if (returned) {
+            ghost_add(store, p, hash); /* for the next attempt */
+        }
         return;
     }
     atom_own_add(&p->counters.ghost_hits, returned ? 1u : 0u);
@@ -232,6 +235,13 @@ enum store_outcome link_attempt(struct attempt *attempt) {
     return STORE_OK;
 }
 
+void count_no_memory(struct store_core *core, struct partition *p, unsigned class_id) {
+    partition_lock(core, p);
+    atom_own_add(&p->counters.no_memory, 1u);
+    atom_own_add(&p->classes[class_id].no_memory, 1u);
+    partition_unlock(core, p);
+}
+
 bool link_fetch(struct attempt *attempt, unsigned class_id, unsigned *spent) {
     struct store_core *core = attempt->core;
     if (attempt->need == NEED_TABLE_PAGE) {
@@ -240,18 +250,18 @@ bool link_fetch(struct attempt *attempt, unsigned class_id, unsigned *spent) {
     if (space_make(core, attempt->p, class_id, spent)) {
         return true;
     }
-    partition_lock(core, attempt->p);
-    atom_own_add(&attempt->p->counters.no_memory, 1u);
-    atom_own_add(&attempt->p->classes[class_id].no_memory, 1u);
-    partition_unlock(core, attempt->p);
+    count_no_memory(core, attempt->p, class_id);
     return false;
 }
 
 void link_settle(struct store_core *core, struct partition *p) {
     uint32_t due = atom_load_relaxed(&p->upkeep_due);
-    if ((due & UPKEEP_SPARE) != 0) {
-        atom_store_relaxed(&p->upkeep_due, due & ~(uint32_t)UPKEEP_SPARE);
-        (void)!space_make_table_page(core, p);
+    while ((due & UPKEEP_SPARE) != 0) {
+        /* Not under the lock: whoever holds it may add other bits meanwhile. */
+        if (atom_compare_exchange(&p->upkeep_due, &due, due & ~(uint32_t)UPKEEP_SPARE)) {
+            (void)!space_make_table_page(core, p);
+            return;
+        }
     }
 }
 

@@ -123,7 +123,7 @@ struct partition {
     struct retired_page retired[RETIRED_MAX];
     unsigned retired_count;
     unsigned fragment_bits; /* bucket bits in a fragment; the rest are tag */
-    struct store_upload *uploads;
+    struct store_upload *uploads, *uploads_last;
     _Atomic uint64_t uncommitted_bytes; /* lock */
     _Atomic uint64_t lent_bytes;        /* any core */
     _Atomic uint64_t limbo_bytes;       /* lock */
@@ -376,6 +376,12 @@ enum store_read read_for_rewrite(struct store_core *core, const struct store_key
                                  struct store_sink *sink, struct store_head *head,
                                  struct store_lease *lease);
 
+/* -- change.c ---------------------------------------------------------------------------------- */
+
+/* store_touch of the item of one version; 0: of any. STORE_EXISTS: it is another by now. */
+enum store_outcome touch_version(struct store_core *core, const struct store_key *key,
+                                 uint32_t expiry, uint64_t version);
+
 /* -- link.c ------------------------------------------------------------------------------------ */
 
 /* What a writer must fetch, without the lock, before it can go on. */
@@ -407,6 +413,8 @@ bool write_needs_chain(const struct store *store, uint32_t marks, uint32_t key_b
 enum store_outcome link_attempt(struct attempt *attempt);
 /* Fetches what attempt->need says. False: it can't be had. Without the lock. */
 MUST_CHECK bool link_fetch(struct attempt *attempt, unsigned class_id, unsigned *spent);
+/* Counts a write that found no room. Without the lock. */
+void count_no_memory(struct store_core *core, struct partition *p, unsigned class_id);
 /* What a writer does for its partition after a write: a split, a table page. `lock` is not held. */
 void link_settle(struct store_core *core, struct partition *p);
 /* Deletes what is under the key: a failed set leaves nothing. */

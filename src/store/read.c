@@ -248,7 +248,10 @@ static enum look_result look_once(struct look *look) {
     uint64_t match = slot_match_of(look->key->hash, number);
     look->bucket = index_bucket(store, p, number);
     look->version = atom_load_acquire(&look->bucket->version);
-    if ((look->version & 1) != 0) {
+    /* The bucket is still the key's: else its version tells of another's changes, and the link of
+     * a bucket that a merge has ended leads anywhere. */
+    if ((look->version & 1) != 0 ||
+        geometry_bucket_of(atom_load_relaxed(&p->geometry), look->key->hash) != number) {
         return LOOK_AGAIN;
     }
     look->line = look->bucket;
@@ -283,7 +286,10 @@ static void look_count(const struct look *look) {
 /* The access time is coarse and written under the lock only, if that is free. */
 static void look_refresh(const struct look *look) {
     struct store_core *core = look->core;
-    if (core->now - look->head->accessed < ACCESS_COARSE_S) {
+    /* Another core may be a second ahead. */
+    uint32_t accessed = look->head->accessed;
+    uint32_t apart = accessed < core->now ? core->now - accessed : accessed - core->now;
+    if (apart < ACCESS_COARSE_S) {
         return;
     }
     if (!look->locked && !lock_try(&look->p->lock, &core->hold)) {
@@ -329,8 +335,9 @@ static enum store_read look_run(struct look *look) {
         partition_unlock(look->core, look->p);
     }
     if (hit && look->sink->access == STORE_ACCESS_EXPIRY) {
-        /* Gone meanwhile, or no memory for the field: the value was right when it was read. */
-        (void)store_touch(look->core, look->key, look->sink->expiry);
+        /* Gone or replaced meanwhile, or no memory for the field: the value was right when it was
+         * read, and what came after it overrules this expiry. */
+        (void)touch_version(look->core, look->key, look->sink->expiry, look->head->version);
         look->head->expiry = look->sink->expiry;
     }
     return (enum store_read)result;

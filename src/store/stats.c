@@ -59,7 +59,11 @@ static void totals_raw(const struct store *store, struct store_totals *totals) {
 
 void store_totals(const struct store *store, struct store_totals *totals) {
     totals_raw(store, totals);
-    const struct store_totals *base = &store->baseline;
+    pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&store->flush_mutex;
+    pthread_mutex_lock(mutex);
+    struct store_totals baseline = store->baseline;
+    pthread_mutex_unlock(mutex);
+    const struct store_totals *base = &baseline;
     totals->items_total -= base->items_total;
     totals->evictions -= base->evictions;
     totals->evicted_unfetched -= base->evicted_unfetched;

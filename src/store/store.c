@@ -202,7 +202,10 @@ void store_core_destroy(struct store_core *core) {
 
 void store_turn_begin(struct store_core *core, uint32_t now) {
     struct store *store = core->store;
-    atom_store_seq_cst(&core->epoch_seen, atom_load_relaxed(&store->epoch));
+    /* Who retires a page raises the epoch, then looks for cores in an older one: it sees this one,
+     * or this one sees what it did before. */
+    atom_store_seq_cst(&core->epoch_seen, atom_load_acquire(&store->epoch));
+    atom_fence_seq_cst();
     core->now = now;
     uint32_t flush_at = atom_load_relaxed(&store->flush_at);
     if (flush_at != 0 && flush_at <= now) {

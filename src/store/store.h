@@ -216,6 +216,7 @@ struct store_upload {
     _Atomic uint32_t advanced_at; /* store seconds */
     enum store_outcome failed; /* STORE_OK while it goes well; then bytes are swallowed */
     _Atomic uint32_t state;    /* idle, busy (its memory is being filled) or dropped */
+    bool whole;                /* the value is at hand: never dropped */
     struct store_upload *next, *before; /* of the partition's uploads; its lock */
 };
 

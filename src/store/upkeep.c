@@ -8,6 +8,8 @@
 #include "src/store/partition.h"
 
 #define EXPIRY_PAGES_A_STEP 32u
+/* For an index, the small queue, a spare page and some classes. */
+#define PARTITION_PAGES_MIN 16u
 
 /* One step for one partition. True: there may be more. */
 static bool partition_step(struct store_core *core, struct partition *p) {
@@ -125,8 +127,19 @@ bool store_housekeeping(struct store *store) {
     return slab_pool_release(&store->pool);
 }
 
+/* Tables are never given back: below this much a partition would have nothing but them. */
+static uint64_t memory_bytes_min(const struct store *store) {
+    uint64_t pages = (uint64_t)store->partition_count * PARTITION_PAGES_MIN;
+    for (uint32_t i = 0; i < store->partition_count; i++) {
+        const struct partition *p = &store->partitions[i];
+        pages += atom_load_relaxed(&p->ghosts.pages) + atom_load_relaxed(&p->overflow.pages);
+    }
+    uint64_t bytes = pages << store->pool.page_shift;
+    return bytes > SLAB_EXTENT_BYTES ? bytes : SLAB_EXTENT_BYTES;
+}
+
 bool store_memory_limit_set(struct store *store, uint64_t memory_bytes) {
-    if (memory_bytes > store->pool.reserved_bytes || memory_bytes < SLAB_EXTENT_BYTES) {
+    if (memory_bytes > store->pool.reserved_bytes || memory_bytes < memory_bytes_min(store)) {
         return false;
     }
     slab_pool_limit_set(&store->pool, memory_bytes);

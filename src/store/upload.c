@@ -15,6 +15,10 @@
 #define STALLED_S_MIN 2u
 #define UNSETTLED_SHARE_HARD 2u
 
+/* Uploads looked at in one hold, those that took no chunk for longest first; and dropped. */
+#define LOOKED_AT_MAX 32u
+#define DROPPED_MAX 4u
+
 enum { UPLOAD_IDLE, UPLOAD_BUSY, UPLOAD_DROPPED };
 
 enum store_outcome store_upload_begin(struct store_core *core, struct store_upload *upload,
@@ -42,11 +46,14 @@ enum store_outcome store_upload_begin(struct store_core *core, struct store_uplo
 
 /* -- the partition's list of uploads, under its lock ------------------------------------------- */
 
+/* The last to take a chunk comes first. */
 static void uploads_add(struct partition *p, struct store_upload *upload) {
     upload->before = NULL;
     upload->next = p->uploads;
     if (p->uploads != NULL) {
         p->uploads->before = upload;
+    } else {
+        p->uploads_last = upload;
     }
     p->uploads = upload;
 }
@@ -59,6 +66,8 @@ static void uploads_remove(struct partition *p, struct store_upload *upload) {
     }
     if (upload->next != NULL) {
         upload->next->before = upload->before;
+    } else {
+        p->uploads_last = upload->before;
     }
 }
 
@@ -86,13 +95,16 @@ static bool upload_drop(struct store *store, struct partition *p, struct store_u
     return true;
 }
 
-/* The largest idle upload but `self`, of those that have stalled or, if `any`, of all. */
+/* The largest idle upload but `self`, of those that have stalled or, if `any`, of all, among the
+ * first few from the end of the list. */
 static struct store_upload *uploads_largest(const struct store_core *core, struct partition *p,
                                             const struct store_upload *self, bool any) {
     struct store_upload *largest = NULL;
-    for (struct store_upload *at = p->uploads; at != NULL; at = at->next) {
-        bool idle = atom_load_relaxed(&at->state) == UPLOAD_IDLE;
-        bool stalled = core->now - atom_load_relaxed(&at->advanced_at) >= STALLED_S_MIN;
+    struct store_upload *at = p->uploads_last;
+    for (unsigned i = 0; at != NULL && i < LOOKED_AT_MAX; i++, at = at->before) {
+        bool idle = atom_load_relaxed(&at->state) == UPLOAD_IDLE && !at->whole;
+        /* Another core may be a second ahead. */
+        bool stalled = atom_load_relaxed(&at->advanced_at) + STALLED_S_MIN <= core->now;
         if (at != self && idle && (any || stalled) &&
             (largest == NULL || at->chunk_bytes > largest->chunk_bytes)) {
             largest = at;
@@ -108,7 +120,7 @@ static void uploads_bound(struct store_core *core, struct partition *p, struct s
     struct store *store = core->store;
     uint64_t limit = atom_load_relaxed(&store->pool.pages_limit) << store->pool.page_shift;
     uint64_t share = limit / store->partition_count;
-    for (;;) {
+    for (unsigned i = 0; i < DROPPED_MAX; i++) {
         uint64_t unfinished = atom_load_relaxed(&p->uncommitted_bytes) + bytes;
         if (unfinished <= share / UNSETTLED_SHARE) {
             return;
@@ -175,8 +187,8 @@ static void first_chunk(struct store *store, struct partition *p, struct store_u
     }
 }
 
-static void further_chunk(struct store *store, struct store_upload *upload, uint64_t location,
-                          uint32_t chunk_bytes) {
+static void further_chunk(struct store *store, struct partition *p, struct store_upload *upload,
+                          uint64_t location, uint32_t chunk_bytes) {
     struct continuation *chunk = continuation_at(store, location);
     struct item_chain *chain = item_chain(item_at(store, upload->head_location), upload->shape);
     uint32_t part = reserve_part(upload, chunk_bytes - (uint32_t)sizeof(struct continuation));
@@ -190,6 +202,8 @@ static void further_chunk(struct store *store, struct store_upload *upload, uint
         atom_store_relaxed(&continuation_at(store, upload->end_location)->next, location);
     }
     atom_store_relaxed(&chain->tail, location);
+    uploads_remove(p, upload);
+    uploads_add(p, upload);
 }
 
 /* Takes the next chunk, busy. */
@@ -210,7 +224,7 @@ static bool upload_extend(struct store_core *core, struct store_upload *upload) 
             if (upload->head_location == 0) {
                 first_chunk(store, p, upload, location, bytes);
             } else {
-                further_chunk(store, upload, location, bytes);
+                further_chunk(store, p, upload, location, bytes);
             }
             upload->end_location = location;
         }
@@ -221,6 +235,7 @@ static bool upload_extend(struct store_core *core, struct store_upload *upload) 
     }
     if (location == 0) {
         upload->failed = STORE_NO_MEMORY;
+        count_no_memory(core, p, class_id);
     }
     return location != 0;
 }
@@ -339,12 +354,16 @@ void store_upload_advance(struct store_core *core, struct store_upload *upload, 
 void store_upload_abandon(struct store_core *core, struct store_upload *upload) {
     struct store *store = core->store;
     struct partition *p = &store->partitions[upload->partition];
-    if (upload->head_location != 0) {
+    uint32_t state = UPLOAD_IDLE;
+    (void)atom_compare_exchange(&upload->state, &state, (uint32_t)UPLOAD_BUSY);
+    if (state == UPLOAD_DROPPED) {
+        /* Who dropped it may still be about: `upload` must not go before. */
         partition_lock(core, p);
-        if (atom_load_relaxed(&upload->state) != UPLOAD_DROPPED) {
-            uploads_remove(p, upload);
-            upload_free(store, p, upload);
-        }
+        partition_unlock(core, p);
+    } else if (upload->head_location != 0) {
+        partition_lock(core, p);
+        uploads_remove(p, upload);
+        upload_free(store, p, upload);
         partition_unlock(core, p);
     }
     upload->head_location = 0;
@@ -390,9 +409,11 @@ enum store_outcome upload_commit_expecting(struct store_core *core, struct store
         ASSERT(upload->filled_bytes == upload->value_bytes);
         attempt.shape = upload->shape;
         attempt.location = upload->head_location;
+        unsigned rounds = 0;
         do {
             outcome = commit_round(&attempt, upload);
-        } while (attempt.need != NEED_NOTHING && link_fetch(&attempt, 1, &spent));
+        } while (attempt.need != NEED_NOTHING && ++rounds < ROUNDS_MAX &&
+                 link_fetch(&attempt, 1, &spent));
         outcome = attempt.need != NEED_NOTHING ? STORE_NO_MEMORY : outcome;
         *changed = attempt.changed;
         upload_release(upload);

@@ -83,6 +83,7 @@ static enum store_outcome put_chained(struct store_core *core, const struct stor
     if (outcome != STORE_OK) {
         return outcome;
     }
+    upload.whole = true;
     store_upload_append(core, &upload, value->iov_base, value->iov_len);
     return store_upload_commit(core, &upload, token);
 }
@@ -166,6 +167,7 @@ static enum store_outcome extend_chained(struct extension *ext) {
     if (outcome != STORE_OK) {
         return outcome;
     }
+    upload.whole = true;
     if (ext->write->mode == STORE_PREPEND) {
         append_piece(ext, &upload);
         append_old(ext, &upload);

@@ -11,3 +11,7 @@ tests_unit_store_test_shared_lines_LDADD = $(UNIT_STORE)
 UNIT_TESTS += tests/unit/store/test_space
 tests_unit_store_test_space_SOURCES = tests/unit/store/test_space.c $(STORE_FIXTURE)
 tests_unit_store_test_space_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_upload
+tests_unit_store_test_upload_SOURCES = tests/unit/store/test_upload.c $(STORE_FIXTURE)
+tests_unit_store_test_upload_LDADD = $(UNIT_STORE)
