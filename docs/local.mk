@@ -1,9 +1,13 @@
-# docs: pages that ship, and the man page, which the server prints from its table of settings
+# docs: pages that ship, and the man pages, which the programs print from their tables
+EXTRA_DIST += docs/rings.md
 if CROSS_COMPILING
-# it cannot run here
+# they cannot run here
 else
-man1_MANS = docs/larder.1
-CLEANFILES += docs/larder.1
+man1_MANS = docs/larder.1 docs/larderctl.1
+CLEANFILES += docs/larder.1 docs/larderctl.1
 endif
+PRINT_MAN = $(AM_V_GEN)$(MKDIR_P) docs && ./$< --help-man </dev/null >$@.tmp && mv $@.tmp $@
 docs/larder.1: larder$(EXEEXT)
-	$(AM_V_GEN)$(MKDIR_P) docs && ./larder$(EXEEXT) --help-man </dev/null >$@.tmp && mv $@.tmp $@
+	$(PRINT_MAN)
+docs/larderctl.1: larderctl$(EXEEXT)
+	$(PRINT_MAN)

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "config.h"
+#include "src/base/text.h"
 #include "src/server/options.h"
 
 #define MEMCACHED_VERSION "1.6.45"
-#define COLUMNS 80u
 #define TEXT_COLUMN 26u
 
 /* The path's last part. */
@@ -32,27 +32,6 @@ void usage_print_license(const char *program, FILE *out) {
                 out);
 }
 
-/* Writes words from `column` on, and breaks lines so that none passes COLUMNS. */
-static void print_wrapped(FILE *out, unsigned column, unsigned indent, const char *text) {
-    bool first = true;
-    while (*text != '\0') {
-        unsigned length = (unsigned)strcspn(text, " ");
-        if (!first && column + 1 + length > COLUMNS) {
-            (void)fprintf(out, "\n%*s", (int)indent, "");
-            column = indent;
-        } else if (!first) {
-            (void)fputc(' ', out);
-            column++;
-        }
-        (void)fprintf(out, "%.*s", (int)length, text);
-        column += length;
-        text += length;
-        text += *text == ' ' ? 1 : 0;
-        first = false;
-    }
-    (void)fputc('\n', out);
-}
-
 /* "doc (default: x)", or with the reason why it does nothing. */
 static void full_text(const struct option_row *row, char *text, size_t capacity) {
     if (row->support == REFUSED) {
@@ -74,7 +53,7 @@ static void print_beside(FILE *out, int used, const char *text) {
         column = 0;
     }
     (void)fprintf(out, "%*s", (int)TEXT_COLUMN - column, "");
-    print_wrapped(out, TEXT_COLUMN, TEXT_COLUMN, text);
+    text_write_wrapped(out, TEXT_COLUMN, TEXT_COLUMN, text);
 }
 
 static void print_option(FILE *out, const struct option_row *row) {
@@ -122,7 +101,7 @@ static void print_suboptions(FILE *out) {
         }
     }
     (void)fprintf(out, "   accepted, without effect (the manual says why):\n     ");
-    print_wrapped(out, 5, 5, without_effect);
+    text_write_wrapped(out, 5, 5, without_effect);
 }
 
 void usage_print_help(const char *program, FILE *out) {
@@ -140,19 +119,6 @@ void usage_print_help(const char *program, FILE *out) {
     }
 }
 
-/* roff takes a hyphen for a soft one and a leading dot for a request. */
-static void print_roff(FILE *out, const char *text) {
-    if (*text == '.' || *text == '\'') {
-        (void)fputs("\\&", out);
-    }
-    for (; *text != '\0'; text++) {
-        if (*text == '-' || *text == '\\') {
-            (void)fputc('\\', out);
-        }
-        (void)fputc(*text == '\\' ? 'e' : *text, out);
-    }
-}
-
 static void print_man_head(FILE *out, const struct option_row *row) {
     (void)fputs(".TP\n.B ", out);
     if (row->letter != 0) {
@@ -160,7 +126,7 @@ static void print_man_head(FILE *out, const struct option_row *row) {
     }
     if (row->name != NULL) {
         (void)fputs(row->suboption ? "" : "\\-\\-", out);
-        print_roff(out, row->name);
+        text_write_roff(out, row->name);
     }
     if (row->argument != NULL && row->argument[0] != '\0') {
         bool optional = row->argument[0] == '[';
@@ -168,7 +134,7 @@ static void print_man_head(FILE *out, const struct option_row *row) {
         if (optional) {
             (void)fprintf(out, "%.*s", (int)strlen(row->argument) - 2, row->argument + 1);
         } else {
-            print_roff(out, row->argument);
+            text_write_roff(out, row->argument);
         }
         (void)fprintf(out, "\\fP%s", optional ? "]" : "");
     }
@@ -185,7 +151,7 @@ static void print_man_rows(FILE *out, bool suboptions, enum option_support suppo
         char text[512];
         full_text(row, text, sizeof(text));
         print_man_head(out, row);
-        print_roff(out, text);
+        text_write_roff(out, text);
         (void)fputc('\n', out);
     }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The server has no mutable globals: nothing of its own stands in a writable section."""
+"""The programs have no mutable globals: nothing of their own stands in a writable section."""
 
 import os
 import re
@@ -28,10 +28,12 @@ def mutable(program):
 
 report = lint.Report()
 server = os.environ.get("LARDER", "")
-if not shutil.which("objdump") or not os.path.exists(server):
-    report.skip("no mutable globals", "no objdump, or no server")
-elif b"__asan_init" in open(server, "rb").read() or b"__tsan_init" in open(server, "rb").read():
-    report.skip("no mutable globals", "a sanitizer has its own")
-else:
-    report.check("no mutable globals", mutable(server))
+for program in (server, os.path.join(os.path.dirname(server), "larderctl")):
+    name = "no mutable globals in " + (os.path.basename(program) or "larder")
+    if not shutil.which("objdump") or not os.path.exists(program):
+        report.skip(name, "no objdump, or not built")
+    elif re.search(rb"__[at]san_init", open(program, "rb").read()):
+        report.skip(name, "a sanitizer has its own")
+    else:
+        report.check(name, mutable(program))
 report.end()

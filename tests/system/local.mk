@@ -8,5 +8,7 @@ SYSTEM_TESTS += tests/system/test_clients.py
 SYSTEM_TESTS += tests/system/test_differential.py
 SYSTEM_TESTS += tests/system/test_faults.py
 SYSTEM_TESTS += tests/system/test_larder_load.py
+SYSTEM_TESTS += tests/system/test_larderctl.py
 SYSTEM_TESTS += tests/system/test_process.py
+SYSTEM_TESTS += tests/system/test_ring_agreement.py
 SYSTEM_TESTS += tests/system/test_transcripts.py
