@@ -104,9 +104,11 @@ void execute_answer_number(struct engine_core *core, struct session *session,
 
 /* -- the window -------------------------------------------------------------------------------- */
 
-static inline bool session_is_full(const struct engine_core *core, const struct session *session) {
-    return session->reply.unsent_bytes >= core->reply_bytes_max ||
-           session->reply.slots >= REPLY_SLOTS_MAX;
+static bool engine_memory_is_tight(const struct engine_core *core) {
+    const struct buffers *buffers = &core->buffers;
+
+    return atom_load_relaxed(&buffers->used_bytes) - atom_load_relaxed(&buffers->free_bytes) >
+           buffers->bytes_max / 2;
 }
 
 static void engine_execute_entry(struct engine_core *core, struct engine_request *entry) {
@@ -121,7 +123,7 @@ static void engine_execute_entry(struct engine_core *core, struct engine_request
         execute_answer(core, session, &entry->request, (enum outcome)entry->request.outcome);
         return;
     }
-    if (session_is_full(core, session)) {
+    if (engine_session_is_full(core, &session->reply)) {
         session_stall(session, entry);
         counter_add(&core->counters.stalls, 1);
         return;
@@ -138,6 +140,7 @@ void engine_execute(struct engine_core *core) {
     }
     ASSERT(!core->executing);
     core->executing = true;
+    core->memory_tight = engine_memory_is_tight(core);
     for (unsigned i = 0; i < count; i++) {
         if (core->window[i].has_key) {
             store_prefetch_item(core->store_core, core->window[i].hash);

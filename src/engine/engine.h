@@ -74,6 +74,7 @@ struct engine_core {
     uint32_t now; /* store seconds */
     unsigned pending;
     bool executing;
+    bool memory_tight; /* over half of connection_bytes_max is in use: see engine_session_is_full */
     struct session *touched_head; /* sessions that were fed or written in this turn */
     struct session *touched_tail;
     struct session *ready_head; /* sessions with input left that nothing blocks */
@@ -103,6 +104,14 @@ void engine_execute(struct engine_core *core);
 struct session *engine_session_next(struct engine_core *core);
 /* Closes the turn; window and touched list must be empty. */
 void engine_turn_end(struct engine_core *core);
+
+/* Whether the session's output is at its bound. While the core's connection memory is tight a
+ * session executes only when its own output is empty, so that slow readers share what is left. */
+static inline bool engine_session_is_full(const struct engine_core *core,
+                                          const struct reply *reply) {
+    return reply->unsent_bytes >= core->reply_bytes_max || reply->slots >= REPLY_SLOTS_MAX ||
+           (core->memory_tight && reply->unsent_bytes > 0);
+}
 
 /* memcached's reading of an exptime as store seconds: 0 never; negative at once; to 30 days
  * relative; above absolute unix time, in the past at once. */

@@ -147,7 +147,7 @@ static size_t session_waiting_bytes(const struct session *session) {
 unsigned session_wants(const struct session *session) {
     unsigned wants = 0;
 
-    if (session->aborted || session->reply.broken) {
+    if (session->reply.broken) {
         return SESSION_WANTS_ABORT;
     }
     if (session_has_output(session)) {

@@ -74,7 +74,6 @@ struct session {
     bool ready;       /* in the core's ready list */
     bool stalled;     /* output at its bound: input waits */
     bool rewound;     /* the window's later requests of this session are void */
-    bool aborted;     /* what is left of the output is not worth sending */
     bool input_ended; /* the client sends no more */
 };
 

@@ -13,11 +13,12 @@
 #include "src/engine/session.h"
 #include "src/engine/upload.h"
 
-static void session_abort(struct session *session) {
-    session->aborted = true;
-    session->close_reason = session->close_reason == SESSION_OPEN ? SESSION_CLOSE_ERROR
-                                                                  : session->close_reason;
-    session_touch(session);
+/* No room for what the client sends: says so, and that is the end. */
+static void session_refuse_input(struct session *session) {
+    struct request request = {.protocol = REQUEST_ASCII};
+
+    execute_answer(session->core, session, &request, OUTCOME_NO_MEMORY_REQUEST);
+    session_close(session, SESSION_CLOSE_MEMORY);
 }
 
 static bool session_may_parse(const struct session *session) {
@@ -52,7 +53,7 @@ static bool session_buffer_grow(struct session *session, size_t bytes_min) {
         bytes_min <= SESSION_INPUT_BYTES_MAX ? buffers_take(buffers, bytes, &bytes) : NULL;
 
     if (!memory) {
-        session_abort(session);
+        session_refuse_input(session);
         return false;
     }
     if (used > 0) {
@@ -173,8 +174,7 @@ static void session_announce(struct session *session, struct engine_request *ent
     if (!session_may_parse(session)) {
         return;
     }
-    if (session->reply.unsent_bytes >= core->reply_bytes_max ||
-        session->reply.slots >= REPLY_SLOTS_MAX) {
+    if (engine_session_is_full(core, &session->reply)) {
         session_stall(session, &announced);
         session->rewound = false;
         return;

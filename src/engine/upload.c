@@ -122,7 +122,7 @@ unsigned session_direct_space(struct session *session, struct iovec *iovecs, uns
 
     ASSERT(count >= 2 && !session->data);
     if (!upload_wants_direct(session) || session->close_reason != SESSION_OPEN ||
-        session->aborted || session->buffer_start != session->buffer_end) {
+        session->buffer_start != session->buffer_end) {
         return 0;
     }
     uint64_t left = upload->request.value_bytes - upload->received_bytes;

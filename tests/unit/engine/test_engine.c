@@ -52,6 +52,10 @@ static int open_poor_fixture(void **state) {
     return open_fixture_with(state, 100000);
 }
 
+static int open_tight_fixture(void **state) {
+    return open_fixture_with(state, 300000);
+}
+
 static int close_fixture(void **state) {
     struct fixture *fixture = *state;
 
@@ -232,6 +236,25 @@ static void a_value_without_room_in_the_reply_is_an_error_and_the_end(void **sta
     assert_memory_equal(conn->output + conn->output_bytes - strlen(text), text, strlen(text));
 }
 
+static void slow_readers_share_tight_memory(void **state) {
+    struct fixture *fixture = fixture_at(state);
+
+    send_large(fixture, "set a 0 0 1000", 1000, "\r\n");
+    expect_text(fixture, 0, "STORED\r\n");
+    for (unsigned i = 0; i < 5; i++) {
+        wire_conn(&fixture->wire, i)->held = true;
+        for (unsigned j = 0; j < 300; j++) {
+            send_text(fixture, i, "get a\r\n");
+        }
+        assert_true(fixture->wire.conns[i].session.reply.unsent_bytes > 0);
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        wire_release(&fixture->wire, i);
+        assert_false(fixture->wire.conns[i].closed);
+        assert_int_equal(fixture->wire.conns[i].output_bytes, 300 * (16 + 1000 + 2 + 5));
+    }
+}
+
 static void partial_input_without_room_ends_the_connection(void **state) {
     struct fixture *fixture = fixture_at(state);
     char *line = malloc(120000);
@@ -246,6 +269,7 @@ static void partial_input_without_room_ends_the_connection(void **state) {
         wire_send(&fixture->wire, 0, line + i, 10000);
     }
     assert_true(fixture->wire.conns[0].closed);
+    expect_text(fixture, 0, "SERVER_ERROR out of memory reading request\r\n");
     send_text(fixture, 1, "version\r\n");
     expect_text(fixture, 1, "VERSION 1.6.45\r\n");
     free(line);
@@ -412,6 +436,7 @@ static void the_log_sees_commands_and_replies(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define ENGINE_TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
+#define TIGHT_TEST(name) cmocka_unit_test_setup_teardown(name, open_tight_fixture, close_fixture)
 #define POOR_TEST(name) cmocka_unit_test_setup_teardown(name, open_poor_fixture, close_fixture)
         ENGINE_TEST(reads_are_counted_by_key),
         ENGINE_TEST(writes_are_counted_when_they_got_memory),
@@ -423,6 +448,7 @@ int main(void) {
         ENGINE_TEST(a_hangup_abandons_an_upload),
         ENGINE_TEST(a_refused_upload_is_swallowed),
         POOR_TEST(a_value_without_room_in_the_reply_is_an_error_and_the_end),
+        TIGHT_TEST(slow_readers_share_tight_memory),
         POOR_TEST(partial_input_without_room_ends_the_connection),
         ENGINE_TEST(hooks_answer_in_order),
         ENGINE_TEST(a_parked_reply_keeps_its_place),
