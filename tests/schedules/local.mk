@@ -21,6 +21,7 @@ libschedule_a_SOURCES += tests/schedules/report.c
 libschedule_a_SOURCES += tests/schedules/runner.c
 libschedule_a_SOURCES += tests/schedules/runner.h
 libschedule_a_SOURCES += tests/schedules/scenarios.h
+libschedule_a_SOURCES += tests/schedules/scenarios_change.c
 libschedule_a_SOURCES += tests/schedules/scenarios_index.c
 libschedule_a_SOURCES += tests/schedules/scenarios_memory.c
 libschedule_a_SOURCES += tests/schedules/world.c

@@ -15,6 +15,8 @@ const struct scenario *scenario_named(const char *name);
 /* scenarios_index.c: keys that come and go in few buckets */
 extern const struct scenario scenario_overwriter, scenario_deleter, scenario_splitter,
     scenario_chain, scenario_writers, scenario_flusher;
+/* scenarios_change.c: items that change where they stand */
+extern const struct scenario scenario_toucher, scenario_appender, scenario_expirer;
 /* scenarios_memory.c: pages that fill, move and are lent */
 extern const struct scenario scenario_evictor, scenario_mover, scenario_lender, scenario_uploader;
 

@@ -34,6 +34,11 @@ static void overwriter_open(struct world *world) {
     add_stable(world, 0, 3, 40);
 }
 
+/* Every second time access times are old enough for readers to refresh. */
+static void overwriter_prepare(struct world *world) {
+    world->now += 40;
+}
+
 static void overwriter_write(void *context) {
     static const uint32_t sizes[] = {40, 40, 43, 16, 100, 600, 1500};
     struct world *world = context;
@@ -55,6 +60,7 @@ const struct scenario scenario_overwriter = {
     .fibers = 3,
     .schedules = 200,
     .open = overwriter_open,
+    .prepare = overwriter_prepare,
     .body = {overwriter_read, overwriter_write, overwriter_read},
 };
 
@@ -359,8 +365,9 @@ const struct scenario scenario_flusher = {
 
 static const struct scenario *const scenarios[] = {
     &scenario_overwriter, &scenario_deleter, &scenario_splitter, &scenario_chain,
-    &scenario_writers,    &scenario_flusher, &scenario_evictor,  &scenario_mover,
-    &scenario_lender,     &scenario_uploader,
+    &scenario_writers,    &scenario_flusher, &scenario_toucher,  &scenario_appender,
+    &scenario_expirer,    &scenario_evictor, &scenario_mover,    &scenario_lender,
+    &scenario_uploader,
 };
 
 unsigned scenario_count(void) {

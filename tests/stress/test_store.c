@@ -14,7 +14,7 @@
 
 #include "tests/stress/stress.h"
 
-enum { PLANS = 8, TENTHS_MIN = 2 };
+enum { PLANS = 9, TENTHS_MIN = 2 };
 
 struct stress_time {
     unsigned tenths_each;
@@ -88,6 +88,15 @@ static void large_values_stay_as_they_were_lent(void **state) {
     run(state, &plan);
 }
 
+static void large_uploads_in_a_tiny_memory_leave_whole_values(void **state) {
+    static const struct stress_plan plan = {
+        .name = "large uploads", .memory_bytes = 2 << 20, .partitions = 1, .readers = 1,
+        .writers = 3, .evict = true, .stable_keys = 6, .stable = {90000, 240000},
+        .brief_keys = 6, .brief = {16, 90000}, .lend = true};
+
+    run(state, &plan);
+}
+
 static void owners_that_never_wake_are_not_missed(void **state) {
     static const struct stress_plan plan = {
         .name = "sleeping owners", .memory_bytes = 6 << 20, .partitions = 4, .readers = 1,
@@ -107,6 +116,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(items_are_evicted_under_their_readers),
         cmocka_unit_test(pages_change_their_class_without_losing_items),
         cmocka_unit_test(large_values_stay_as_they_were_lent),
+        cmocka_unit_test(large_uploads_in_a_tiny_memory_leave_whole_values),
         cmocka_unit_test(owners_that_never_wake_are_not_missed),
     };
     const char *seconds = getenv("LARDER_TEST_SECONDS");
