@@ -2,3 +2,12 @@
 #     UNIT_TESTS += tests/unit/slab/test_NAME
 #     tests_unit_slab_test_NAME_LDADD = $(UNIT_SLAB)
 UNIT_SLAB = $(SLAB_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/slab/test_bin
+tests_unit_slab_test_bin_LDADD = $(UNIT_SLAB)
+UNIT_TESTS += tests/unit/slab/test_classes
+tests_unit_slab_test_classes_LDADD = $(UNIT_SLAB)
+UNIT_TESTS += tests/unit/slab/test_pool
+tests_unit_slab_test_pool_LDADD = $(UNIT_SLAB)
+UNIT_TESTS += tests/unit/slab/test_slab_copy
+tests_unit_slab_test_slab_copy_LDADD = $(UNIT_SLAB)
