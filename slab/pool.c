@@ -11,6 +11,8 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 #define MPOL_PREFERRED_POLICY 1
+/* Linux numbers no more nodes (CONFIG_NODES_SHIFT is 10 at most). */
+#define NODE_NUMBERS_MAX 1024u
 
 /* Free resident pages that housekeeping keeps ahead of the writers, at most: 16 extents. */
 #define RESERVE_EXTENTS_MAX 16u
@@ -43,6 +45,32 @@ static void *reserve(uint64_t bytes, uint64_t alignment) {
     return memory + skip;
 }
 
+unsigned slab_pool_node(const struct slab_pool *pool, int number) {
+    for (unsigned i = 0; pool->nodes_known && i < pool->node_count; i++) {
+        if (pool->nodes[i].number == (unsigned)number) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+/* Each node once, in the order in which they come. Numbers may have gaps and begin anywhere. */
+static void nodes_init(struct slab_pool *pool, const struct slab_pool_config *config) {
+    for (unsigned i = 0; i < SLAB_NODES_MAX; i++) {
+        pool->nodes[i].free_head = SLAB_NO_PAGE;
+    }
+    for (unsigned i = 0; config->nodes != NULL && i < config->nodes_given; i++) {
+        unsigned number = (unsigned)config->nodes[i];
+        unsigned place = slab_pool_node(pool, config->nodes[i]);
+        bool known = pool->nodes_known && pool->nodes[place].number == number;
+        if (!known && number < NODE_NUMBERS_MAX && pool->node_count < SLAB_NODES_MAX) {
+            pool->nodes[pool->node_count++].number = number;
+            pool->nodes_known = true;
+        }
+    }
+    pool->node_count = pool->nodes_known ? pool->node_count : 1;
+}
+
 bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *config) {
     memset(pool, 0, sizeof(*pool));
     ASSERT(config->page_bytes == 16384 || config->page_bytes == 65536);
@@ -52,12 +80,8 @@ bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *confi
     uint64_t extents = (config->reserved_bytes + SLAB_EXTENT_BYTES - 1) / SLAB_EXTENT_BYTES;
     pool->reserved_bytes = extents * SLAB_EXTENT_BYTES;
     pool->pages_reserved = (uint32_t)(extents * pool->pages_per_extent);
-    pool->node_count = config->node_count == 0 ? 1 : config->node_count;
-    ASSERT(pool->node_count <= SLAB_NODES_MAX);
     pool->cold_head = SLAB_NO_PAGE;
-    for (unsigned i = 0; i < SLAB_NODES_MAX; i++) {
-        pool->nodes[i].free_head = SLAB_NO_PAGE;
-    }
+    nodes_init(pool, config);
     pool->base = reserve(pool->reserved_bytes, SLAB_EXTENT_BYTES);
     if (pool->base == NULL) {
         return false;
@@ -107,11 +131,11 @@ void slab_pool_excess_drop(struct slab_pool *pool) {
 }
 
 /* With the pool locked. */
-static void push_free(struct slab_pool *pool, uint32_t page, unsigned node) {
+static void push_free(struct slab_pool *pool, uint32_t page) {
     struct slab_page *meta = slab_page_of(pool, page);
+    unsigned node = meta->node;
     atom_store_relaxed(&meta->kind, (uint8_t)SLAB_PAGE_FREE);
     atom_store_relaxed(&meta->class_id, (uint8_t)0);
-    meta->resident = 1;
     meta->next = pool->nodes[node].free_head;
     pool->nodes[node].free_head = page;
     pool->nodes[node].free_count++;
@@ -144,9 +168,9 @@ uint32_t slab_pool_take(struct slab_pool *pool, unsigned node) {
     return page;
 }
 
-void slab_pool_give(struct slab_pool *pool, uint32_t page, unsigned node) {
+void slab_pool_give(struct slab_pool *pool, uint32_t page) {
     pool_lock(pool);
-    push_free(pool, page, node);
+    push_free(pool, page);
     atom_own_add(&pool->pages_used, (uint64_t)0 - 1u);
     ceiling_lower(pool, atom_load_relaxed(&pool->pages_used) + 1);
     pool_unlock(pool);
@@ -175,10 +199,12 @@ bool slab_pool_is_low(const struct slab_pool *pool) {
  * NUMA, a container) changes nothing but speed. */
 static void prefer_node(const struct slab_pool *pool, uint8_t *memory, uint64_t bytes,
                         unsigned node) {
-    if (pool->node_count > 1) {
-        uint64_t mask = (uint64_t)1 << node;
-        (void)syscall(SYS_mbind, memory, bytes, MPOL_PREFERRED_POLICY, &mask,
-                      (unsigned long)SLAB_NODES_MAX + 1, 0u);
+    if (pool->nodes_known) {
+        unsigned number = pool->nodes[node].number;
+        uint64_t mask[NODE_NUMBERS_MAX / 64] = {0};
+        mask[number / 64] = (uint64_t)1 << (number % 64);
+        (void)syscall(SYS_mbind, memory, bytes, MPOL_PREFERRED_POLICY, mask,
+                      (unsigned long)NODE_NUMBERS_MAX, 0u);
     }
 }
 
@@ -202,14 +228,15 @@ static uint32_t take_cold(struct slab_pool *pool) {
     return page;
 }
 
-static bool populate_cold(struct slab_pool *pool, unsigned node) {
+/* It comes back where it was: the policy of its addresses stays. */
+static bool populate_cold(struct slab_pool *pool) {
     uint32_t page = take_cold(pool);
     if (page == SLAB_NO_PAGE) {
         return false;
     }
     touch(slab_page_memory(pool, page), slab_page_bytes(pool));
     pool_lock(pool);
-    push_free(pool, page, node);
+    push_free(pool, page);
     atom_own_add(&pool->pages_resident, 1u);
     pool_unlock(pool);
     return true;
@@ -227,7 +254,9 @@ static bool populate_extent(struct slab_pool *pool, unsigned node) {
     touch(memory, SLAB_EXTENT_BYTES);
     pool_lock(pool);
     for (uint32_t i = pool->pages_per_extent; i-- > 0;) {
-        push_free(pool, extent * pool->pages_per_extent + i, node);
+        uint32_t page = extent * pool->pages_per_extent + i;
+        slab_page_of(pool, page)->node = (uint8_t)node;
+        push_free(pool, page);
     }
     atom_own_add(&pool->pages_resident, pool->pages_per_extent);
     atom_store_release(&pool->extents_live, extent + 1);
@@ -241,9 +270,13 @@ bool slab_pool_populate(struct slab_pool *pool, unsigned node) {
     }
     /* Looked at again: another may have reached the limit between the two. */
     bool done = slab_pool_can_populate(pool) &&
-                (populate_cold(pool, node) || populate_extent(pool, node));
+                (populate_cold(pool) || populate_extent(pool, node));
     atom_store_release(&pool->populating, 0u);
     return done;
+}
+
+bool slab_pool_populate_next(struct slab_pool *pool) {
+    return slab_pool_populate(pool, atom_load_relaxed(&pool->extents_live) % pool->node_count);
 }
 
 uint64_t slab_pool_excess_used(const struct slab_pool *pool) {
@@ -271,7 +304,6 @@ bool slab_pool_release(struct slab_pool *pool) {
     }
     (void)madvise(slab_page_memory(pool, page), slab_page_bytes(pool), MADV_DONTNEED);
     pool_lock(pool);
-    slab_page_of(pool, page)->resident = 0;
     slab_page_of(pool, page)->next = pool->cold_head;
     pool->cold_head = page;
     pool_unlock(pool);

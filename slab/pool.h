@@ -45,7 +45,7 @@ struct slab_page {
     _Atomic uint16_t used_count;
     uint16_t search_word;   /* bitmap word to look at first */
     uint8_t fullness;       /* which of the bin's lists holds it */
-    uint8_t resident;       /* backed by memory */
+    uint8_t node;           /* where its memory is wanted: an index into the pool's nodes */
     _Atomic uint16_t expiring_count; /* chunks whose item has an expiry */
     _Atomic uint32_t expiry_earliest;
     _Atomic uint32_t expiry_latest;
@@ -55,7 +55,9 @@ struct slab_page {
     _Atomic uint64_t used[SLAB_META_CHUNKS_MAX / 64];
 };
 
+/* A NUMA node that memory is taken from; partitions and pages name it by its place in the pool. */
 struct slab_node {
+    unsigned number;     /* the system's */
     uint32_t free_head;  /* list of free resident pages */
     uint64_t free_count;
 };
@@ -69,7 +71,8 @@ struct slab_pool {
     uint64_t reserved_bytes;
     uint32_t pages_reserved;
     uint32_t pages_per_extent;
-    unsigned node_count;
+    unsigned node_count; /* at least 1 */
+    bool nodes_known;    /* memory prefers its node */
     struct slab_classes classes;
 
     /* shared, touched when pages move */
@@ -91,12 +94,16 @@ struct slab_pool_config {
     uint64_t reserved_bytes; /* at least limit_bytes */
     uint64_t partition_bytes;
     uint32_t page_bytes;
-    unsigned node_count;
+    const int *nodes;     /* the system's numbers, repeated as they like; read at once; or NULL */
+    unsigned nodes_given; /* how many */
 };
 
 /* Reserves the address range. False with errno set when it cannot be had. */
 MUST_CHECK bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *config);
 void slab_pool_fini(struct slab_pool *pool);
+
+/* The place in the pool of the node with this number; 0 when the pool does not know it. */
+unsigned slab_pool_node(const struct slab_pool *pool, int number);
 
 static inline struct slab_page *slab_page_of(const struct slab_pool *pool, uint32_t page) {
     return &pool->meta[page];
@@ -147,8 +154,8 @@ static inline uint32_t slab_bytes_to_page_end(const struct slab_pool *pool, uint
  * page is free (slab_pool_can_populate tells which). The page's kind, owner, class are the caller's
  * to set. */
 uint32_t slab_pool_take(struct slab_pool *pool, unsigned node);
-/* Gives a page back; nothing may refer to it any more. */
-void slab_pool_give(struct slab_pool *pool, uint32_t page, unsigned node);
+/* Gives a page back, to those of its node; nothing may refer to it any more. */
+void slab_pool_give(struct slab_pool *pool, uint32_t page);
 /* Whether a page could be taken just now. */
 bool slab_pool_can_take(const struct slab_pool *pool);
 
@@ -159,6 +166,8 @@ bool slab_pool_is_low(const struct slab_pool *pool);
 /* Brings one more extent (or a cold page) to life for `node`. Blocks for some 100 us. False:
  * nothing to be had, or another thread is at it. */
 bool slab_pool_populate(struct slab_pool *pool, unsigned node);
+/* The same for the node whose turn it is: all get even shares. */
+bool slab_pool_populate_next(struct slab_pool *pool);
 
 /* Pages handed out above the limit, after it was lowered. Who needs a page meanwhile gives one and
  * takes one; the excess goes as slab_pool_excess_drop makes pages that were given stay out. */

@@ -21,10 +21,9 @@ static uint64_t server_memory_bytes_max(const struct settings *settings) {
 static bool server_store_create(struct server *server, uint64_t hash_seed) {
     const struct settings *settings = server->settings;
     int nodes[SETTINGS_THREADS_MAX];
-    unsigned node_count = 1;
-    for (unsigned i = 0; server->plan != NULL && i < server->core_count; i++) {
+    bool nodes_matter = server->plan != NULL && server->plan->node_count > 1;
+    for (unsigned i = 0; nodes_matter && i < server->core_count; i++) {
         nodes[i] = (int)server->plan->cores[i].node;
-        node_count = server->plan->allowed_node_count;
     }
     server->store = store_create(&(struct store_config){
         .memory_bytes = settings->memory_bytes,
@@ -32,8 +31,7 @@ static bool server_store_create(struct server *server, uint64_t hash_seed) {
         .item_bytes_max = settings->item_bytes_max,
         .partition_count = settings->partitions,
         .core_count = server->core_count,
-        .node_count = node_count,
-        .core_nodes = node_count > 1 ? nodes : NULL,
+        .core_nodes = nodes_matter ? nodes : NULL,
         .hash_seed = hash_seed,
         .temporary_ttl = settings->temporary_ttl_enabled ? settings->temporary_ttl_s : 0,
         .evict = settings->evictions_enabled,

@@ -517,7 +517,7 @@ void index_reap(struct store *store, struct partition *p) {
     uint64_t oldest = p->retired_count == 0 ? 0 : store_epoch_oldest(store);
     for (unsigned i = 0; i < p->retired_count;) {
         if (p->retired[i].epoch < oldest) {
-            slab_pool_give(&store->pool, p->retired[i].page, p->node);
+            slab_pool_give(&store->pool, p->retired[i].page);
             p->retired[i] = p->retired[--p->retired_count];
         } else {
             i++;

@@ -74,7 +74,7 @@ static void queue_shorten(struct store *store, struct partition *p) {
     uint32_t page = queue->tail_page;
     queue->tail_page = slab_page_of(&store->pool, page)->next;
     queue->pages--;
-    slab_pool_give(&store->pool, page, p->node);
+    slab_pool_give(&store->pool, page);
 }
 
 bool small_queue_pop(struct store *store, struct partition *p, uint32_t *fragment) {

@@ -48,7 +48,7 @@ bool space_give(struct store *store, struct partition *p, uint64_t location) {
         return false;
     }
     atom_own_add(&p->chunk_pages, (uint32_t)-1);
-    slab_pool_give(&store->pool, page, p->node);
+    slab_pool_give(&store->pool, page);
     return true;
 }
 
@@ -436,7 +436,7 @@ bool space_make_table_page(struct store_core *core, struct partition *p) {
         }
         partition_unlock(core, p);
         if (page != SLAB_NO_PAGE) {
-            slab_pool_give(&store->pool, page, p->node);
+            slab_pool_give(&store->pool, page);
         }
     }
     return false;

@@ -73,9 +73,8 @@ static bool partition_init(struct store *store, uint32_t number) {
     struct partition *p = &store->partitions[number];
     p->number = number;
     unsigned cores = store->config.core_count;
-    p->node = store->config.core_nodes != NULL && store->config.node_count > 1
-                  ? (uint32_t)store->config.core_nodes[number % cores] % SLAB_NODES_MAX
-                  : 0;
+    const int *nodes = store->config.core_nodes;
+    p->node = nodes == NULL ? 0 : slab_pool_node(&store->pool, nodes[number % cores]);
     p->fragment_bits = fragment_bits(store);
     small_queue_init(&p->small);
     for (unsigned i = 0; i <= SLAB_CLASSES_MAX; i++) {
@@ -103,7 +102,8 @@ static bool pool_init(struct store *store) {
         .reserved_bytes = reserved,
         .partition_bytes = share,
         .page_bytes = share >= LARGE_PAGES_FROM ? 65536 : 16384,
-        .node_count = config->node_count > SLAB_NODES_MAX ? SLAB_NODES_MAX : config->node_count,
+        .nodes = config->core_nodes,
+        .nodes_given = config->core_count,
     };
     return slab_pool_init(&store->pool, &pool);
 }
@@ -115,11 +115,15 @@ static void partitions_free(struct store *store) {
     free(store->partitions);
 }
 
-/* Everything is populated at once where the operator wants memory for good (-L). */
+/* An extent a node to begin with; everything at once where the operator wants memory for good
+ * (-L). */
 static bool store_start(struct store *store) {
     struct store_core starter = {.store = store, .now = 2};
     bool ok = slab_pool_populate(&store->pool, 0);
-    while (ok && store->config.huge_pages && slab_pool_populate(&store->pool, 0)) {
+    for (unsigned i = 1; ok && i < store->pool.node_count; i++) {
+        (void)slab_pool_populate(&store->pool, i);
+    }
+    while (ok && store->config.huge_pages && slab_pool_populate_next(&store->pool)) {
     }
     for (uint32_t i = 0; ok && i < store->partition_count; i++) {
         ok = partition_start(&starter, &store->partitions[i]);
@@ -154,6 +158,7 @@ struct store *store_create(const struct store_config *config) {
     for (uint32_t i = 0; i < store->partition_count; i++) {
         ok = partition_init(store, i) && ok;
     }
+    store->config.core_nodes = NULL; /* the caller's */
     if (!ok || !store_start(store)) {
         store_destroy(store);
         errno = ENOMEM;

@@ -47,8 +47,8 @@ struct store_config {
     uint64_t item_bytes_max;   /* memcached's -I: bounds store_item_bytes() */
     unsigned partition_count;  /* 0 = by rule, see store_partition_count() */
     unsigned core_count;       /* handles that will be created */
-    unsigned node_count;       /* NUMA nodes to spread partitions over; 0 or 1 = no preference */
-    const int *core_nodes;     /* core_count node numbers, or NULL */
+    const int *core_nodes;     /* the NUMA node of each core, which its partitions prefer, read by
+                                  store_create() only; or NULL: no preference */
     uint64_t hash_seed;        /* random in production, fixed in tests */
     uint32_t temporary_ttl;    /* items with at most this TTL (s) are not evicted early; 0 = off */
     bool evict;                /* false: -M */
