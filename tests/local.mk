@@ -30,6 +30,7 @@ include tests/stress/local.mk
 include tests/fuzz/local.mk
 include tests/system/local.mk
 include tests/lint/local.mk
+include tests/manycore/local.mk
 
 # programs, built by `make check-programs`
 COMPILED_TESTS = $(UNIT_TESTS) $(TRANSCRIPT_TESTS) $(MODEL_TESTS) $(SCHEDULE_TESTS) \
