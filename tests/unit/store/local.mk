@@ -15,3 +15,30 @@ tests_unit_store_test_space_LDADD = $(UNIT_STORE)
 UNIT_TESTS += tests/unit/store/test_upload
 tests_unit_store_test_upload_SOURCES = tests/unit/store/test_upload.c $(STORE_FIXTURE)
 tests_unit_store_test_upload_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_index
+tests_unit_store_test_index_SOURCES = tests/unit/store/test_index.c $(STORE_FIXTURE)
+tests_unit_store_test_index_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_layout
+tests_unit_store_test_layout_SOURCES = tests/unit/store/test_layout.c $(STORE_FIXTURE)
+tests_unit_store_test_layout_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_queue
+tests_unit_store_test_queue_SOURCES = tests/unit/store/test_queue.c $(STORE_FIXTURE)
+tests_unit_store_test_queue_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_lock
+tests_unit_store_test_lock_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_change
+tests_unit_store_test_change_SOURCES = tests/unit/store/test_change.c $(STORE_FIXTURE)
+tests_unit_store_test_change_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_put
+tests_unit_store_test_put_SOURCES = tests/unit/store/test_put.c $(STORE_FIXTURE)
+tests_unit_store_test_put_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_read
+tests_unit_store_test_read_SOURCES = tests/unit/store/test_read.c $(STORE_FIXTURE)
+tests_unit_store_test_read_LDADD = $(UNIT_STORE)
