@@ -14,7 +14,8 @@
 
 #define SLAB_CLASSES_MAX 120u
 #define SLAB_CHUNK_BYTES_MIN 32u
-/* The bitmap of so many chunks lies in the page's metadata; a longer one at the start of the page. */
+/* The bitmap of so many chunks lies in the page's metadata; a longer one at the start of the page.
+ * */
 #define SLAB_META_CHUNKS_MAX 512u
 /* Chunks up to a quarter of a page; larger values are chains of such chunks. */
 #define SLAB_LARGEST_PER_PAGE 4u
@@ -24,7 +25,7 @@ struct slab_classes {
     uint32_t count;                             /* classes 1..count */
     uint32_t chunk_bytes[SLAB_CLASSES_MAX + 1]; /* [0] unused */
     uint16_t per_page[SLAB_CLASSES_MAX + 1];
-    uint16_t lead_bytes[SLAB_CLASSES_MAX + 1]; /* before the first chunk: the bitmap, if it is long */
+    uint16_t lead_bytes[SLAB_CLASSES_MAX + 1]; /* before the first chunk: a long bitmap */
     uint8_t by_granule[16384 / 8 + 1]; /* smallest class for bytes = 8 x index */
 };
 

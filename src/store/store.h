@@ -57,8 +57,8 @@ struct store_config {
     bool lock_memory;          /* -k */
 };
 
-/* The number of partitions: 4 a core of at least 128 MiB each, else 2 a core of at least 16 MiB; none
- * under 16 x item_bytes_max or above 32 GiB; 1 to STORE_PARTITIONS_MAX. */
+/* The number of partitions: 4 a core of at least 128 MiB each, else 2 a core of at least 16 MiB;
+ * none under 16 x item_bytes_max or above 32 GiB; 1 to STORE_PARTITIONS_MAX. */
 unsigned store_partition_count(uint64_t memory_bytes, uint64_t item_bytes_max, unsigned core_count);
 
 /* Creates the store. Returns NULL with errno set when address space or tables cannot be had. */
