@@ -22,4 +22,5 @@ libstore_a_SOURCES += src/store/store.c
 libstore_a_SOURCES += src/store/store.h
 libstore_a_SOURCES += src/store/upkeep.c
 libstore_a_SOURCES += src/store/upload.c
+libstore_a_SOURCES += src/store/walk.c
 libstore_a_SOURCES += src/store/write.c

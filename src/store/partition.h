@@ -371,6 +371,9 @@ bool limbo_step(struct store *store, struct partition *p);
 
 /* -- read.c ------------------------------------------------------------------------------------ */
 
+/* What the item of a slot looks like; `shape` was read (and checked) by the caller. */
+void item_head(const struct store *store, uint64_t slot, uint32_t shape, struct store_head *head);
+
 /* As store_get without leaving a trace, and lends whatever the bound says: for rewriting. */
 enum store_read read_for_rewrite(struct store_core *core, const struct store_key *key,
                                  struct store_sink *sink, struct store_head *head,

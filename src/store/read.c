@@ -72,13 +72,11 @@ void store_prefetch_item(struct store_core *core, uint64_t hash) {
     }
 }
 
-static void head_fill(const struct look *look, struct item *item, uint32_t shape) {
-    struct store_head *head = look->head;
-    const struct store *store = look->core->store;
-    uint64_t location = slot_location(look->slot);
+void item_head(const struct store *store, uint64_t slot, uint32_t shape, struct store_head *head) {
+    uint64_t location = slot_location(slot);
+    struct item *item = item_at(store, location);
     head->version = atom_load_relaxed(&item->version);
-    head->token =
-        store->config.token_in_items ? item_token(item, shape, head->version) : 0;
+    head->token = store->config.token_in_items ? item_token(item, shape, head->version) : 0;
     head->value_bytes = item_value_bytes(item, shape);
     head->client_flags = item_client_flags(item, shape);
     head->expiry = item_expiry(item, shape);
@@ -86,7 +84,7 @@ static void head_fill(const struct look *look, struct item *item, uint32_t shape
     head->key_bytes = (uint8_t)ITEM_KEY_BYTES(shape);
     head->class_id = atom_load_relaxed(
         &slab_page_of(&store->pool, slab_location_page(&store->pool, location))->class_id);
-    head->fetched = (look->slot & SLOT_FETCHED) != 0;
+    head->fetched = (slot & SLOT_FETCHED) != 0;
     head->stale = (shape & ITEM_STALE) != 0;
     head->win_sent = (shape & ITEM_WIN_SENT) != 0;
     head->key_is_binary = (shape & ITEM_KEY_BINARY) != 0;
@@ -194,7 +192,7 @@ static enum look_result look_at_item(struct look *look) {
         !slab_equal(item_byte(item, item_key_offset(shape)), look->key->data, look->key->len)) {
         return look_is_valid(look) ? LOOK_OTHER : LOOK_AGAIN;
     }
-    head_fill(look, item, shape);
+    item_head(store, look->slot, shape, look->head);
 #ifndef LARDER_PLANT_LENGTH_UNCHECKED
     if (!look_is_valid(look)) {
         return LOOK_AGAIN;

@@ -269,6 +269,25 @@ bool store_housekeeping_due(const struct store *store);
  * bounds. */
 MUST_CHECK bool store_memory_limit_set(struct store *store, uint64_t memory_bytes);
 
+/* -- walking ----------------------------------------------------------------------------------- */
+
+/* A walk over all items, a bucket a step: complete, and nothing twice, whatever splits, merges,
+ * moves and writes happen meanwhile (an item that is stored or deleted during the walk may be met
+ * or not). Zeroed to begin with; plain data. */
+struct store_walk {
+    uint32_t partition;
+    uint64_t position; /* in the partition's hashes, bits reversed */
+};
+
+/* Called for each live item of a bucket, under the partition's lock: copy, and return soon. */
+typedef void store_visit(void *context, const struct store_head *head, const uint8_t *key);
+
+/* Visits the next bucket. False: the walk is over, nothing was visited. Within a turn. */
+bool store_walk_step(struct store_core *core, struct store_walk *walk, store_visit *visit,
+                     void *context);
+/* How far a walk is, in thousandths. */
+unsigned store_walk_progress(const struct store *store, const struct store_walk *walk);
+
 /* -- looking in -------------------------------------------------------------------------------- */
 
 struct store_totals {

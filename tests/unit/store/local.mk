@@ -42,3 +42,6 @@ tests_unit_store_test_put_LDADD = $(UNIT_STORE)
 UNIT_TESTS += tests/unit/store/test_read
 tests_unit_store_test_read_SOURCES = tests/unit/store/test_read.c $(STORE_FIXTURE)
 tests_unit_store_test_read_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_walk
+tests_unit_store_test_walk_LDADD = $(UNIT_STORE)
