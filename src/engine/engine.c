@@ -125,7 +125,12 @@ static void engine_execute_entry(struct engine_core *core, struct engine_request
     }
     if (engine_session_is_full(core, &session->reply)) {
         session_stall(session, entry);
+        core->rewound = true;
         counter_add(&core->counters.stalls, 1);
+        return;
+    }
+    if (entry->request.verb == VERB_GET) {
+        get_execute(core, entry); /* the common one without the table */
         return;
     }
     execute_functions[entry->request.verb](core, entry);
@@ -133,7 +138,6 @@ static void engine_execute_entry(struct engine_core *core, struct engine_request
 
 void engine_execute(struct engine_core *core) {
     unsigned count = core->pending;
-    bool rewound = false;
 
     if (count == 0) {
         return;
@@ -146,11 +150,11 @@ void engine_execute(struct engine_core *core) {
             store_prefetch_item(core->store_core, core->window[i].hash);
         }
     }
+    core->rewound = false;
     for (unsigned i = 0; i < count; i++) {
         engine_execute_entry(core, &core->window[i]);
-        rewound |= core->window[i].session->rewound;
     }
-    for (unsigned i = 0; rewound && i < count; i++) {
+    for (unsigned i = 0; core->rewound && i < count; i++) {
         core->window[i].session->rewound = false;
     }
     core->pending = 0;

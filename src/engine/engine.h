@@ -74,6 +74,7 @@ struct engine_core {
     uint32_t now; /* store seconds */
     unsigned pending;
     bool executing;
+    bool rewound; /* some session of the window was */
     bool memory_tight; /* over half of connection_bytes_max is in use: see engine_session_is_full */
     struct session *touched_head; /* sessions that were fed or written in this turn */
     struct session *touched_tail;

@@ -117,9 +117,9 @@ static bool keys_are_valid(const struct line *line, const uint8_t *from) {
     return true;
 }
 
-/* One key of a validated line; `input` starts in front of it. */
-static enum parse_result parse_key(struct parser *parser, struct span input, size_t *consumed,
-                                   struct request *request) {
+enum parse_result parser_next_key(struct parser *parser, struct span input, size_t *consumed,
+                                  struct request *request) {
+    request_mark(request, (enum verb)parser->verb, false);
     ASSERT(input.len >= parser->line_bytes_left && parser->line_bytes_left > 1);
     const uint8_t *next = input.data + parser->line_bytes_left;
     const uint8_t *end = next - 1;
@@ -137,8 +137,6 @@ static enum parse_result parse_key(struct parser *parser, struct span input, siz
     while (after < end && *after == ' ') {
         after++;
     }
-    request->verb = parser->verb;
-    request->noreply = false;
     request->exptime = parser->exptime;
     request->key = span_of(key, (size_t)(stop - key));
     request->line_bytes_left = parser->line_bytes_left;
@@ -147,7 +145,7 @@ static enum parse_result parse_key(struct parser *parser, struct span input, siz
         parser->state = PARSER_LINE;
         after = next;
     }
-    *consumed += (size_t)(after - input.data);
+    *consumed = (size_t)(after - input.data);
     parser->line_bytes_left = (uint32_t)(next - after);
     return PARSE_REQUEST;
 }
@@ -172,11 +170,11 @@ static enum parse_result parse_keys(struct parser *parser, const struct line *li
     parser->state = PARSER_KEYS;
     parser->verb = command->verb;
     parser->line_bytes_left = (uint32_t)(line->next - keys);
-    *consumed = (size_t)(keys - line->input.data);
 
-    enum parse_result result = parse_key(
+    enum parse_result result = parser_next_key(
         parser, span_of(keys, (size_t)(line->next - keys)), consumed, request);
 
+    *consumed += (size_t)(keys - line->input.data);
     request->line_bytes_left = 0; /* taken back, the line is read again from its word */
     return result;
 }
@@ -461,7 +459,7 @@ enum parse_result parser_next_slow(struct parser *parser, struct span input, siz
     case PARSER_LINE:
         return parse_line(parser, input, consumed, request);
     case PARSER_KEYS:
-        return parse_key(parser, input, consumed, request);
+        return parser_next_key(parser, input, consumed, request);
     case PARSER_SWALLOW:
         return parse_swallow(parser, input, consumed, request);
     default:

@@ -105,6 +105,10 @@ static inline size_t parser_get_fast(struct span input, struct request *request)
  * the bytes of all; 0: let the general parser look. */
 size_t parser_set_fast(struct span input, struct request *request);
 
+/* One key of a validated line; `input` starts in front of it. */
+enum parse_result parser_next_key(struct parser *parser, struct span input, size_t *consumed,
+                                  struct request *request);
+
 /* Everything else. */
 enum parse_result parser_next_slow(struct parser *parser, struct span input, size_t *consumed,
                                    struct request *request);
@@ -129,6 +133,9 @@ static inline enum parse_result parser_next(struct parser *parser, struct span i
     if (bytes > 0) {
         *consumed = bytes;
         return PARSE_REQUEST;
+    }
+    if (parser->state == PARSER_KEYS && input.len > 0) {
+        return parser_next_key(parser, input, consumed, request);
     }
     return parser_next_slow(parser, input, consumed, request);
 }

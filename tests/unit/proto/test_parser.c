@@ -113,7 +113,7 @@ static void a_key_may_have_250_bytes(void **state) {
 
 static void a_set_carries_its_value(void **state) {
     struct parsed parsed;
-    static const char *const texts[] = {"set k 5 6 3\r\nabc\r\n", "set  k 5 6 3 \n" "abc\r\n",
+    static const char *const texts[] = {"set k 5 6 3\r\nabc\r\n", "set  k 5 6 3 \nabc\r\n",
                                         "set k 0000000000005 6 3\r\nabc\r\n"};
 
     (void)state;
