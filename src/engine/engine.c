@@ -17,6 +17,8 @@ void engine_init(struct engine_core *core, const struct engine_config *config, s
     core->config = config;
     core->store = store;
     core->store_core = store_core;
+    core->turn_requests_max =
+        config->turn_requests_max ? config->turn_requests_max : ENGINE_TURN_REQUESTS_MAX;
     core->reply_bytes_max =
         config->reply_bytes_max ? config->reply_bytes_max : ENGINE_REPLY_BYTES_MAX;
     core->lend_bytes_min = store_lend_bytes_min();

@@ -47,6 +47,7 @@ typedef void engine_log_function(void *context, const struct session *session, c
 struct engine_config {
     enum parser_protocol protocol;  /* -B */
     uint64_t reply_bytes_max;       /* unsent output at which a session stops; 0: 256 KiB */
+    uint32_t turn_requests_max;     /* -R: of a session, then others; 0: the MAX above */
     uint64_t connection_bytes_max;  /* of one core: partial input and output; 0: 64 MiB */
     int64_t epoch;                  /* unix time of store second 0 (process start - 2) */
     const char *version;            /* what `version` says, "1.6.45" */
@@ -70,6 +71,7 @@ struct engine_core {
     struct store *store;
     struct store_core *store_core;
     uint64_t reply_bytes_max;
+    uint32_t turn_requests_max;
     uint64_t lend_bytes_min;
     uint32_t now; /* store seconds */
     unsigned pending;

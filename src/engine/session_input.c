@@ -281,11 +281,11 @@ static enum parse_result session_fill(struct source *source, unsigned requests_m
 static bool session_parse(struct session *session, bool from_buffer) {
     struct engine_core *core = session->core;
 
-    while (session_may_parse(session) && session->turn_requests < ENGINE_TURN_REQUESTS_MAX) {
+    while (session_may_parse(session) && session->turn_requests < core->turn_requests_max) {
         struct source source = source_of(session, from_buffer);
         struct engine_request *announced;
         unsigned room = ENGINE_WINDOW_MAX - core->pending;
-        unsigned budget = ENGINE_TURN_REQUESTS_MAX - session->turn_requests;
+        unsigned budget = core->turn_requests_max - session->turn_requests;
         enum parse_result result =
             session_fill(&source, budget < room ? budget : room, &announced);
 
@@ -357,7 +357,7 @@ static void session_make_ready(struct session *session) {
 
 void session_run(struct session *session) {
     while (session_may_parse(session)) {
-        if (session->turn_requests >= ENGINE_TURN_REQUESTS_MAX) {
+        if (session->turn_requests >= session->core->turn_requests_max) {
             session_make_ready(session);
             return;
         }

@@ -10,7 +10,11 @@
 #include "io/listen.h"
 #include "src/server/server.h"
 
-enum { CORE_SECOND_NS = 1000000000, CORE_REJECT_BYTES = 4096 };
+enum {
+    CORE_SECOND_NS = 1000000000,
+    CORE_REJECT_BYTES = 4096,
+    CORE_TURN_REQUESTS_A_SHARE = 200,
+};
 
 /* -- accepting --------------------------------------------------------------------------------- */
 
@@ -296,6 +300,13 @@ void core_destroy(struct core *core) {
     free(core);
 }
 
+/* memcached's -R counts requests of one wake-up, with a system call each; here a turn serves every
+ * connection that has sent something, so a share is larger: 4000 by default. */
+static uint32_t core_turn_requests_max(const struct settings *settings) {
+    uint64_t requests = (uint64_t)settings->requests_per_turn_max * CORE_TURN_REQUESTS_A_SHARE;
+    return requests > UINT32_MAX ? UINT32_MAX : (uint32_t)requests;
+}
+
 static void core_engine_config(struct core *core) {
     const struct settings *settings = core->server->settings;
     static const enum parser_protocol protocols[] = {
@@ -305,6 +316,7 @@ static void core_engine_config(struct core *core) {
     };
     core->engine_config = (struct engine_config){
         .protocol = protocols[settings->protocol],
+        .turn_requests_max = core_turn_requests_max(settings),
         .connection_bytes_max = settings->read_buffers_bytes_max / core->server->core_count,
         .epoch = core->server->epoch,
         .version = SERVER_MEMCACHED_VERSION,

@@ -299,6 +299,29 @@ static void a_flooding_client_does_not_keep_others_waiting(void **state) {
     rig_end(&rig);
 }
 
+static void tune_small_share(struct settings *settings) {
+    settings->requests_per_turn_max = 1;
+}
+
+static void a_connection_yields_after_its_share(void **state) {
+    struct rig rig;
+    char text[5000];
+    rig_start(&rig, backend_of(state), 1, tune_small_share);
+    int fd = rig_connect(&rig);
+    for (size_t i = 0; i < sizeof(text); i += 5) {
+        memcpy(text + i, "mn q\n", 5);
+    }
+    rig_send(&rig, fd, text, sizeof(text));
+    for (size_t i = 0; i < sizeof(text) / 5; i++) {
+        rig_expect_text(&rig, fd, "ERROR\r\n");
+    }
+    /* a thousand requests in shares of 200, each used up */
+    assert_int_equal(atom_load_relaxed(&rig.server.cores[0]->counters.yields), 5);
+    close(fd);
+    rig_await_no_connections(&rig);
+    rig_end(&rig);
+}
+
 static void a_stopping_server_lets_replies_leave(void **state) {
     struct rig rig;
     rig_start(&rig, backend_of(state), 2, NULL);
@@ -357,6 +380,7 @@ int main(void) {
         BOTH(an_idle_connection_is_closed_one_inside_a_value_is_not),
         BOTH(an_idle_connection_costs_less_than_a_kibibyte),
         BOTH(a_flooding_client_does_not_keep_others_waiting),
+        BOTH(a_connection_yields_after_its_share),
         BOTH(a_stopping_server_lets_replies_leave),
         BOTH(a_core_that_is_stopped_at_once_gives_everything_back),
     };

@@ -245,6 +245,23 @@ static void debugtime_moves_the_clock(void **state) {
     end(&fixture);
 }
 
+static void tune_sizes(struct settings *settings) {
+    settings->track_sizes = true;
+}
+
+static void stats_sizes_are_shown_when_asked_for(void **state) {
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, 1, tune_sizes);
+    ask(&fixture, "stats sizes\r\n");
+    assert_string_equal(fixture.text, "END\r\n");
+    rig_send_text(&fixture.rig, fixture.fd, "set a 0 0 1\r\nx\r\nset b 0 0 1\r\nx\r\n");
+    rig_expect_text(&fixture.rig, fixture.fd, "STORED\r\nSTORED\r\n");
+    ask(&fixture, "stats sizes\r\n");
+    assert_string_equal(fixture.text, "STAT 64 2\r\nEND\r\n");
+    end(&fixture);
+}
+
 static void unknown_statistics_are_an_error(void **state) {
     (void)state;
     struct fixture fixture;
@@ -266,6 +283,7 @@ int main(void) {
         cmocka_unit_test(shutdown_needs_the_option),
         cmocka_unit_test(shutdown_stops_the_server),
         cmocka_unit_test(debugtime_moves_the_clock),
+        cmocka_unit_test(stats_sizes_are_shown_when_asked_for),
         cmocka_unit_test(unknown_statistics_are_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
