@@ -3,11 +3,13 @@
  * A page knows how many of its items expire, and the earliest and latest moment. A sweep over the
  * page metadata (a hint, read without a lock) visits a page when more than a hundredth of its
  * chunks should be dead by now, or all of them; a visit finds out exactly. Pages are dealt to cores
- * in runs. */
+ * in runs; the share of a core that sleeps is swept by whoever is done with its own. */
 #include "src/store/partition.h"
 
 /* Pages a core looks at in a row before the next core's run begins. */
 #define RUN_PAGES 64u
+/* Seconds after which another core sweeps the share of one that sleeps. */
+#define SWEEP_LATE_S 2u
 /* Chunks looked at in one hold. */
 #define VISIT_BATCH 8u
 #define DEAD_SHARE 100u
@@ -61,6 +63,10 @@ static bool page_is_due(const struct store *store, uint32_t page, uint32_t now) 
         return true;
     }
     uint32_t chunks = store->pool.classes.per_page[atom_load_relaxed(&meta->class_id)];
+    if (atom_load_relaxed(&meta->expiring_count) != 0 &&
+        atom_load_relaxed(&meta->expiry_earliest) == UINT32_MAX) {
+        return true; /* in the middle of a visit that its core has left */
+    }
     uint64_t dead = expected_dead(meta, now);
     return dead != 0 && (dead * DEAD_SHARE >= chunks ||
                          dead == atom_load_relaxed(&meta->expiring_count));
@@ -172,7 +178,24 @@ static uint32_t page_next(const struct store_core *core, uint32_t page) {
     return page;
 }
 
-/* A sweep of all pages begins at most once a second. */
+/* Takes a share of the pages to sweep: once a second its own, then any that nobody swept lately. */
+static bool sweep_begin(struct store_core *core) {
+    struct store *store = core->store;
+    unsigned count = store->config.core_count;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned index = (core->index + i) % count;
+        uint32_t begun = atom_load_relaxed(&store->sweeps[index]);
+        uint32_t pause_s = index == core->index ? 1 : 1 + SWEEP_LATE_S;
+        bool due = begun > core->now ? begun - core->now > SWEEP_LATE_S /* the clock was set back */
+                                     : core->now - begun >= pause_s;
+        if (due && atom_compare_exchange(&store->sweeps[index], &begun, core->now)) {
+            core->expiry_page = index * RUN_PAGES;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool expire_step(struct store_core *core, unsigned pages) {
     const struct store *store = core->store;
     if (core->visit.p != NULL) {
@@ -180,12 +203,8 @@ bool expire_step(struct store_core *core, unsigned pages) {
         return true;
     }
     uint32_t end = atom_load_relaxed(&store->pool.extents_live) * store->pool.pages_per_extent;
-    if (core->expiry_page >= end) {
-        if (core->expiry_started == core->now) {
-            return false;
-        }
-        core->expiry_started = core->now;
-        core->expiry_page = core->index * RUN_PAGES;
+    if (core->expiry_page >= end && !sweep_begin(core)) {
+        return false;
     }
     for (unsigned i = 0; i < pages && core->expiry_page < end; i++) {
         uint32_t page = core->expiry_page;
@@ -195,5 +214,5 @@ bool expire_step(struct store_core *core, unsigned pages) {
             return true;
         }
     }
-    return core->expiry_page < end;
+    return true;
 }

@@ -145,6 +145,7 @@ struct store {
     uint32_t page_rows_shift; /* log2 of rows a page */
     struct partition *partitions;
     _Atomic(struct store_core *) *cores;
+    _Atomic uint32_t *sweeps; /* by core: store second in which its share of the pages was begun */
 
     CACHE_ALIGNED _Atomic uint64_t epoch; /* of reclamation; raised when something is retired */
     _Atomic uint32_t flush_at;            /* pending flush_all, 0 = none */
@@ -172,7 +173,6 @@ struct store_core {
     uint32_t upkeep_left;  /* partition in which this core left work behind, + 1; 0: none */
     uint32_t shrink_next;  /* partition that gives the next page when the budget was lowered */
     uint32_t expiry_page;  /* page to look at next */
-    uint32_t expiry_started; /* store second in which this sweep of the pages began */
     struct visit visit;
     _Atomic uint64_t read_retries;
     uint8_t *scratch; /* for append and the like: the largest chunk twice */

@@ -145,9 +145,12 @@ struct store *store_create(const struct store_config *config) {
     atom_store_relaxed(&store->epoch, 1u);
     pthread_mutex_init(&store->flush_mutex, NULL);
     store->cores = calloc(config->core_count, sizeof(*store->cores));
+    store->sweeps = calloc(config->core_count, sizeof(*store->sweeps));
     store->partitions = shared_alloc(store->partition_count * sizeof(struct partition));
-    if (store->cores == NULL || store->partitions == NULL || !pool_init(store)) {
+    if (store->cores == NULL || store->sweeps == NULL || store->partitions == NULL ||
+        !pool_init(store)) {
         free(store->cores);
+        free(store->sweeps);
         free(store->partitions);
         free(store);
         errno = ENOMEM;
@@ -171,6 +174,7 @@ void store_destroy(struct store *store) {
     partitions_free(store);
     slab_pool_fini(&store->pool);
     free(store->cores);
+    free(store->sweeps);
     pthread_mutex_destroy(&store->flush_mutex);
     free(store);
 }

@@ -45,3 +45,19 @@ tests_unit_store_test_read_LDADD = $(UNIT_STORE)
 
 UNIT_TESTS += tests/unit/store/test_walk
 tests_unit_store_test_walk_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_evict
+tests_unit_store_test_evict_SOURCES = tests/unit/store/test_evict.c $(STORE_FIXTURE)
+tests_unit_store_test_evict_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_expire
+tests_unit_store_test_expire_SOURCES = tests/unit/store/test_expire.c $(STORE_FIXTURE)
+tests_unit_store_test_expire_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_lend
+tests_unit_store_test_lend_SOURCES = tests/unit/store/test_lend.c $(STORE_FIXTURE)
+tests_unit_store_test_lend_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_memory
+tests_unit_store_test_memory_SOURCES = tests/unit/store/test_memory.c $(STORE_FIXTURE)
+tests_unit_store_test_memory_LDADD = $(UNIT_STORE)

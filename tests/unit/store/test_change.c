@@ -9,7 +9,8 @@ static void touch_keeps_the_version_at_every_border_of_a_chunk(void **state) {
         config.memory_bytes = large != 0 ? 160 * MIB : 16 * MIB;
         fixture_open(&f, &config);
         uint64_t most = slab_chunk_bytes_max(&f.store->pool.classes) + 200;
-        for (uint64_t bytes = 0; bytes < most; bytes += bytes < 700 || bytes + 400 > most ? 1 : 37) {
+        uint64_t bytes = 0;
+        for (; bytes < most; bytes += bytes < 700 || bytes + 400 > most ? 1 : 37) {
             struct store_write write = write_of(&f, "key");
             write.client_flags = bytes % 2 != 0 ? 5 : 0;
             assert_int_equal(put_as(&f, &write, pattern(&f, bytes, 1), bytes), STORE_OK);
