@@ -125,6 +125,11 @@ static void engine_execute_entry(struct engine_core *core, struct engine_request
         execute_answer(core, session, &entry->request, (enum outcome)entry->request.outcome);
         return;
     }
+    if (!session_admits(session, &entry->request)) {
+        execute_answer(core, session, &entry->request, OUTCOME_UNAUTHENTICATED);
+        session_close(session, SESSION_CLOSE_ERROR);
+        return;
+    }
     if (engine_session_is_full(core, &session->reply)) {
         session_stall(session, entry);
         core->rewound = true;

@@ -38,6 +38,7 @@ enum {
     ENGINE_LOG_BYTES_MAX = 1024,               /* of a line given to the log */
 };
 
+struct auth;
 struct session;
 
 /* Sees every command line and reply line (-vv). `prefix` is '<' (from the client) or '>'. */
@@ -52,6 +53,7 @@ struct engine_config {
     int64_t epoch;                  /* unix time of store second 0 (process start - 2) */
     const char *version;            /* what `version` says, "1.6.45" */
     bool flush_enabled;             /* false: -F */
+    struct auth *auth;              /* who may log in; NULL: everybody is */
     const struct admin_hooks *admin; /* may be NULL: those commands answer ERROR */
     engine_log_function *log;        /* NULL: off, and free */
     void *log_context;

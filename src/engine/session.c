@@ -10,6 +10,8 @@ void session_init(struct session *session, struct engine_core *core, void *conte
     memset(session, 0, sizeof *session);
     session->core = core;
     session->context = context;
+    session->locked = core->config->auth != NULL;
+    session->locked_at = core->now;
     reply_init(&session->reply, &core->buffers);
     parser_init(&session->parser, core->config->protocol, ENGINE_VALUE_BYTES_INLINE_MAX);
 }
@@ -165,6 +167,10 @@ unsigned session_wants(const struct session *session) {
         wants |= SESSION_WANTS_DIRECT;
     }
     return wants;
+}
+
+bool session_login_is_overdue(const struct session *session) {
+    return session->locked && session->core->now - session->locked_at > SESSION_LOCKED_S_MAX;
 }
 
 bool session_is_idle(const struct session *session) {

@@ -18,12 +18,14 @@
 
 #include "src/base/assert.h"
 #include "src/engine/reply.h"
+#include "src/proto/login.h"
 #include "src/proto/parser.h"
 
 enum {
     /* a line of keys and what else was in flight when reading was paused */
     SESSION_INPUT_BYTES_MAX = PARSER_LINE_BYTES_MAX + (4 << 20),
     SESSION_INPUT_BYTES_PAUSE = 64 * 1024, /* waiting input above this: the client shall pause */
+    SESSION_LOCKED_S_MAX = 60, /* store seconds in which a client must have logged in */
     SESSION_DIRECT_SPANS_MAX = 32, /* iovecs session_wants_direct may fill */
     SESSION_DIRECT_BYTES_MIN = 32 * 1024,
     SESSION_DIRECT_BYTES_MAX = 256 * 1024, /* one direct receive */
@@ -75,6 +77,9 @@ struct session {
     bool stalled;     /* output at its bound: input waits */
     bool rewound;     /* the window's later requests of this session are void */
     bool input_ended; /* the client sends no more */
+    bool locked;      /* not logged in: nothing is executed but what session_admits lets pass */
+    uint32_t locked_at;   /* store seconds */
+    uint32_t login_bytes; /* while locked in ASCII: of the token that comes next; see login.h */
 };
 
 /* `context` is the server's. `parser_protocol` from the core's config. */
@@ -119,6 +124,9 @@ bool session_is_idle(const struct session *session);
 /* Ends the session from the command it executes (quit, shutdown): replies so far are sent. */
 void session_close(struct session *session, enum session_close_reason reason);
 
+/* Whether the session has waited longer than SESSION_LOCKED_S_MAX for its client to log in. */
+bool session_login_is_overdue(const struct session *session);
+
 /* -- for the engine's own files ---------------------------------------------------------------- */
 
 /* Puts the session on the core's touched list. */
@@ -128,6 +136,12 @@ void session_touch(struct session *session);
 void session_stall(struct session *session, const struct engine_request *entry);
 /* Copies what is left of the turn's input into the session's own buffer. */
 void session_settle(struct session *session);
+/* The one place where it is decided whether a session may execute a request: it has logged in, or
+ * nobody has to. */
+static inline bool session_admits(const struct session *session, const struct request *request) {
+    (void)request;
+    return __builtin_expect(!session->locked, 1);
+}
 /* Parses until the input is used up or something stops it. */
 void session_run(struct session *session);
 

@@ -8,6 +8,7 @@
  *
  * Requests in the window point into both, so the buffer neither moves nor grows while any are
  * pending, and each knows where it stands, so that it can be taken back when the output is full. */
+#include "src/engine/auth.h"
 #include "src/engine/engine.h"
 #include "src/engine/execute.h"
 #include "src/engine/session.h"
@@ -179,6 +180,11 @@ static void session_announce(struct session *session, struct engine_request *ent
         session->rewound = false;
         return;
     }
+    if (!session_admits(session, &announced.request)) {
+        execute_answer(core, session, &announced.request, OUTCOME_UNAUTHENTICATED);
+        session_close(session, SESSION_CLOSE_ERROR);
+        return;
+    }
     counter_add(&core->counters.requests, 1);
     announced.hash = store_hash(core->store, announced.request.key.data, announced.request.key.len);
     upload_begin(session, &announced);
@@ -218,6 +224,60 @@ static void source_sync(const struct source *source) {
         source->session->buffer_start = (uint32_t)source->at;
     } else {
         source->session->data_used = source->at;
+    }
+}
+
+/* A locked ASCII client has a language of its own; binary ones log in by requests. */
+static bool session_reads_login(const struct session *session) {
+    return session->locked && session->core->config->auth->kind == AUTH_ASCII;
+}
+
+static void session_try_login(struct session *session, const struct login *login) {
+    struct engine_core *core = session->core;
+    struct request request = {.protocol = REQUEST_ASCII};
+    bool good = auth_check(core->config->auth, login->user, login->password);
+
+    counter_add(&core->counters.auth_cmds, 1);
+    counter_add(&core->counters.auth_errors, !good);
+    session->locked = !good;
+    execute_answer(core, session, &request, good ? OUTCOME_STORED : OUTCOME_AUTH_FAILED);
+}
+
+/* One thing that a client says which has not logged in. Returns as session_parse does. */
+static bool session_login(struct session *session, bool from_buffer) {
+    struct engine_core *core = session->core;
+    struct source source = source_of(session, from_buffer);
+    struct login login = {.token_bytes = session->login_bytes};
+    struct parser *parser = &session->parser;
+    struct request request = {.protocol = REQUEST_ASCII};
+    size_t consumed;
+
+    if (engine_session_is_full(core, &session->reply)) {
+        session->stalled = true;
+        return false;
+    }
+    enum login_result result = login_next(&login, source_rest(&source), &consumed);
+
+    source.at += consumed;
+    source_sync(&source);
+    session->login_bytes = login.token_bytes;
+    session->turn_requests++;
+    parser->need_bytes = 1;
+    parser->scanned_bytes = 0;
+    switch (result) {
+    case LOGIN_MORE:
+        parser->need_bytes = login.need_bytes;
+        parser->scanned_bytes = login.line_scanned ? (uint32_t)(login.need_bytes - 1) : 0;
+        return from_buffer || consumed > 0;
+    case LOGIN_ANSWER:
+        execute_answer(core, session, &request, login.outcome);
+        return true;
+    case LOGIN_TRY:
+        session_try_login(session, &login);
+        return true;
+    default:
+        session_close(session, SESSION_CLOSE_ERROR);
+        return false;
     }
 }
 
@@ -281,6 +341,9 @@ static enum parse_result session_fill(struct source *source, unsigned requests_m
 static bool session_parse(struct session *session, bool from_buffer) {
     struct engine_core *core = session->core;
 
+    if (session_reads_login(session)) {
+        return session_login(session, from_buffer);
+    }
     while (session_may_parse(session) && session->turn_requests < core->turn_requests_max) {
         struct source source = source_of(session, from_buffer);
         struct engine_request *announced;

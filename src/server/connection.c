@@ -368,6 +368,10 @@ void connection_inspect(struct connection *connection) {
         connection_close(connection, CONNECTION_REASON_IDLE);
         return;
     }
+    if (session_login_is_overdue(&connection->session)) {
+        connection_close(connection, CONNECTION_REASON_LOGIN);
+        return;
+    }
     if (connection->sending && !connection->recalled &&
         core->now - connection->send_started > CONNECTION_LOAN_S_MAX) {
         connection->recalled = true;

@@ -192,6 +192,7 @@ static void core_settle(struct core *core) {
 static void core_inspect(struct core *core) {
     if (core->inspect_count == 0) {
         bool wanted = core->server->settings->idle_timeout_s != 0 ||
+                      core->engine_config.auth != NULL ||
                       atom_load_relaxed(&core->connections.sends) != 0;
         bool due = wanted && core->now - core->inspected_at >= CORE_INSPECT_EVERY_S;
         if (!due) {
@@ -321,6 +322,7 @@ static void core_engine_config(struct core *core) {
         .epoch = core->server->epoch,
         .version = SERVER_MEMCACHED_VERSION,
         .flush_enabled = settings->flush_enabled,
+        .auth = settings->auth_path != NULL ? &core->server->auth : NULL,
         .admin = &core->server->hooks,
         .log_context = core,
     };

@@ -13,7 +13,6 @@
 
 enum { HOUSEKEEPING_WAIT_MS = 1000 };
 
-/* SIGHUP is accepted and does nothing: there are no files to read again yet. */
 static sigset_t housekeeping_signals(void) {
     sigset_t set;
     sigemptyset(&set);
@@ -51,6 +50,8 @@ static void housekeeping_take_signal(struct server *server, int fd) {
         server_stop(server, SERVER_STOPS);
     } else if (info.ssi_signo == SIGUSR1) {
         server_stop(server, SERVER_STOPS_GRACEFULLY);
+    } else if (info.ssi_signo == SIGHUP) {
+        server_reload(server);
     }
 }
 

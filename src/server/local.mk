@@ -2,6 +2,8 @@
 noinst_LIBRARIES += libserver.a
 libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(HWLOC_CFLAGS)
 libserver_a_SOURCES =
+libserver_a_SOURCES += src/server/auth_file.c
+libserver_a_SOURCES += src/server/auth_file.h
 libserver_a_SOURCES += src/server/connection.c
 libserver_a_SOURCES += src/server/connection.h
 libserver_a_SOURCES += src/server/connection_table.c

@@ -107,6 +107,7 @@ enum stat_kind {
     STAT_SWITCH,
     STAT_HUNDREDTHS,
     STAT_TEXT,
+    STAT_TEXT_OR_NO,
     STAT_BYTE,
     STAT_PROTOCOL,
 };

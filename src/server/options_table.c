@@ -39,6 +39,7 @@
 #define SWITCH(name) .kind = STAT_SWITCH, .field = AT(name, bool)
 #define HUNDREDTHS(name) .kind = STAT_HUNDREDTHS, .field = AT(name, double)
 #define NULL_TEXT(name) .kind = STAT_TEXT, .field = AT(name, char *)
+#define TEXT_OR_NO(name) .kind = STAT_TEXT_OR_NO, .field = AT(name, char *)
 #define BYTE(name) .kind = STAT_BYTE, .field = AT(name, char)
 #define PROTOCOL(name) .kind = STAT_PROTOCOL, .field = AT(name, uint32_t)
 

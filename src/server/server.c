@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "src/server/auth_file.h"
 #include "src/server/control.h"
 
 enum { SERVER_SECOND_NS = 1000000000, SERVER_LINE_BYTES_MAX = 4096 };
@@ -54,6 +55,7 @@ bool server_init(struct server *server, const struct settings *settings,
     server->epoch = (int64_t)time(NULL) - SERVER_CLOCK_START_S;
     atom_store_relaxed(&server->verbosity, settings->verbosity);
     pthread_mutex_init(&server->admin_lock, NULL);
+    auth_init(&server->auth, AUTH_ASCII);
     control_hooks_init(&server->hooks, server);
     server->cores = calloc(core_count, sizeof(server->cores[0]));
     if (server->cores == NULL || !server_store_create(server, hash_seed)) {
@@ -82,6 +84,7 @@ void server_fini(struct server *server) {
         store_destroy(server->store);
         server->store = NULL;
     }
+    auth_fini(&server->auth);
     pthread_mutex_destroy(&server->admin_lock);
 }
 
@@ -108,6 +111,13 @@ void server_stop(struct server *server, enum server_stop stop) {
     if (atom_compare_exchange(&server->stop, &running, stop)) {
         server_ring(server);
         server_wake(server);
+    }
+}
+
+void server_reload(struct server *server) {
+    if (server->settings->auth_path != NULL &&
+        !auth_file_load(&server->auth, server->settings->auth_path)) {
+        server_log(server, 0, "the users read before stay");
     }
 }
 

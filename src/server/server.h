@@ -16,6 +16,7 @@
 
 #include "src/base/assert.h"
 #include "src/engine/admin.h"
+#include "src/engine/auth.h"
 #include "src/server/core.h"
 #include "src/server/settings.h"
 #include "src/server/stats.h"
@@ -48,6 +49,7 @@ struct server {
     struct server_listener listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
     struct admin_hooks hooks;
+    struct auth auth; /* of -Y */
     int64_t epoch;         /* unix time of store second 0 */
     int64_t clock_base_ns; /* io_now_ns() of store second SERVER_CLOCK_START_S */
     int wake_fd;           /* eventfd of the housekeeping thread; -1: there is none */
@@ -83,6 +85,9 @@ uint32_t server_clock(const struct server *server, int64_t now_ns);
 
 /* Asks every core to stop. Any thread. */
 void server_stop(struct server *server, enum server_stop stop);
+/* Reads the files again that may be replaced while the server runs; on an error what was read
+ * before stays, and a line says so. Housekeeping thread. */
+void server_reload(struct server *server);
 /* Has the housekeeping thread look around soon. Any thread; costs a system call once a wake. */
 void server_wake(struct server *server);
 

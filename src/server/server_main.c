@@ -7,6 +7,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "src/server/auth_file.h"
 #include "src/server/housekeeping.h"
 #include "src/server/listeners.h"
 #include "src/server/process.h"
@@ -78,6 +79,12 @@ int server_main(const struct settings *settings) {
         free(server);
         topology_plan_destroy(plan);
         return EX_OSERR;
+    }
+    if (settings->auth_path != NULL && !auth_file_load(&server->auth, settings->auth_path)) {
+        server_fini(server);
+        free(server);
+        topology_plan_destroy(plan);
+        return EXIT_FAILURE;
     }
     server->connections_max = process_connections_max(settings, plan->core_count);
     server_clock_start(server);

@@ -28,6 +28,7 @@ void settings_destroy(struct settings *settings) {
     free(settings->listen);
     free(settings->listen_text);
     free(settings->unix_path);
+    free(settings->auth_path);
     free(settings->user);
     free(settings->pid_path);
     free(settings->topology_source);
@@ -75,6 +76,9 @@ static const char *stat_value(const struct settings *settings, const struct stat
     case STAT_TEXT:
         text = *(char *const *)field;
         return text == NULL ? "NULL" : text;
+    case STAT_TEXT_OR_NO:
+        text = *(char *const *)field;
+        return text == NULL ? "no" : text;
     case STAT_BYTE:
         (void)snprintf(buffer, capacity, "%c", *(const char *)field);
         return buffer;

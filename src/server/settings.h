@@ -61,6 +61,9 @@ struct settings {
     uint32_t requests_per_turn_max;  /* -R */
     uint64_t read_buffers_bytes_max; /* read_buf_mem_limit; 0: no limit of the operator's */
 
+    /* Authentication. */
+    char *auth_path;                 /* -Y; NULL: off */
+
     /* Threads and I/O. */
     uint32_t threads;                /* -t; 0: auto, topology_plan_create() decides */
     enum settings_io io;

@@ -142,6 +142,20 @@ static bool check_protocols(struct options_run *run) {
     return !binary || refuse(run, "This server is not built with the binary protocol.");
 }
 
+/* Logging in is a language of the ASCII protocol only. */
+static bool check_auth(struct options_run *run) {
+    struct settings *settings = run->settings;
+    if (settings->auth_path == NULL) {
+        return true;
+    }
+    if (!options_were_given(run, "protocol")) {
+        settings->protocol = SETTINGS_PROTOCOL_ASCII;
+    }
+    return settings->protocol == SETTINGS_PROTOCOL_ASCII ||
+           refuse(run, "ERROR: You cannot allow the BINARY protocol while using ascii "
+                       "authentication tokens.");
+}
+
 static bool check_unix_path(struct options_run *run) {
     const char *path = run->settings->unix_path;
     if (path != NULL && strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
@@ -152,7 +166,7 @@ static bool check_unix_path(struct options_run *run) {
 }
 
 bool settings_check(struct options_run *run) {
-    return check_threads(run) && check_item_bounds(run) && check_chunks(run) &&
+    return check_threads(run) && check_auth(run) && check_item_bounds(run) && check_chunks(run) &&
            check_slab_sizes(run) && check_lists(run) && check_unix_path(run) &&
            settings_listen_build(run) && check_protocols(run);
 }

@@ -69,6 +69,14 @@ static bool cut_protocol(struct listen_cut *cut) {
     if (strcmp(name, "proxy") == 0) {
         return fail(cut, "Server not built with proxy: \"%s\"", name);
     }
+    if (cut->run->settings->auth_path != NULL && strcmp(name, "binary") == 0) {
+        return fail(cut, "Cannot use binary protocol when ascii authentication enabled", "");
+    }
+    if (cut->run->settings->auth_path != NULL && strcmp(name, "negotiating") == 0) {
+        (void)fprintf(stderr, "WARNING: negotiating ports are ascii only when ascii "
+                              "authentication enabled\n");
+        return true;
+    }
     for (unsigned i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
         if (strcmp(name, protocols[i].name) == 0) {
             cut->listen->protocol = protocols[i].protocol;

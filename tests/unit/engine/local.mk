@@ -14,3 +14,6 @@ UNIT_TESTS += tests/unit/engine/test_session
 tests_unit_engine_test_session_SOURCES = tests/unit/engine/test_session.c $(ENGINE_WIRE) \
 	$(FAKE_STORE)
 tests_unit_engine_test_session_LDADD = $(UNIT_ENGINE_FAKE)
+UNIT_TESTS += tests/unit/engine/test_auth
+tests_unit_engine_test_auth_SOURCES = tests/unit/engine/test_auth.c $(ENGINE_WIRE) $(FAKE_STORE)
+tests_unit_engine_test_auth_LDADD = $(UNIT_ENGINE_FAKE)

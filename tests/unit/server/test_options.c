@@ -188,8 +188,6 @@ static void what_larder_lacks_is_refused(void **state) {
     EXPECT_REFUSALS(
         {"larder -Z", 64, "This server is not built with TLS support.\n"},
         {"larder -S", 64, "This server is not built with SASL support.\n"},
-        {"larder -Y f", 64,
-         "This server is not built with support for ascii authentication (-Y).\n"},
         {"larder -e f", 64, "This server is not built with support for a memory file (-e).\n"},
         {"larder -U 11211", 64,
          "ERROR: UDP is not supported (UDP port 11211): leave -U out or use -U 0.\n"},
@@ -206,6 +204,28 @@ static void what_larder_lacks_is_refused(void **state) {
          "Illegal suboption \"proxy_config=f\": there is no built-in proxy\n"},
         {"larder -o sock_cookie_id=1", 1,
          "Illegal suboption \"sock_cookie_id=1\": sockets are not marked\n"});
+}
+
+static void a_file_of_users_asks_for_the_ascii_protocol(void **state) {
+    (void)state;
+    struct command_line line = command_line_parse("larder -Y f -l proto[negotiating]:localhost");
+    assert_true(line.runs);
+    assert_int_equal(line.settings->protocol, SETTINGS_PROTOCOL_ASCII);
+    assert_int_equal(line.settings->listen[0].protocol, SETTINGS_PROTOCOL_ASCII);
+    assert_string_equal(line.settings->auth_path, "f");
+    command_line_free(&line);
+    line = parse_well("larder -Y f -B ascii");
+    assert_int_equal(line.settings->protocol, SETTINGS_PROTOCOL_ASCII);
+    command_line_free(&line);
+    EXPECT_REFUSALS({"larder -Y f -B binary", 64,
+                     "ERROR: You cannot allow the BINARY protocol while using ascii "
+                     "authentication tokens.\n"},
+                    {"larder -B auto -Y f", 64,
+                     "ERROR: You cannot allow the BINARY protocol while using ascii "
+                     "authentication tokens.\n"},
+                    {"larder -Y f -l proto[binary]:localhost", 71,
+                     "Cannot use binary protocol when ascii authentication enabled\n"
+                     "failed to listen on one of interface(s) proto[binary]:localhost\n"});
 }
 
 static void a_number_that_is_none_is_refused(void **state) {
@@ -366,8 +386,8 @@ static void help_and_version_begin_as_the_name_says(void **state) {
 /* Tools ask the help which features there are. */
 static void help_names_what_works_and_nothing_else(void **state) {
     (void)state;
-    static const char *const absent[] = {"ext_path",  "proxy_config",       "enable-ssl", "sasl",
-                                         "SASL",      "no_drop_privileges", "auth-file",  "Danga",
+    static const char *const absent[] = {"ext_path", "proxy_config",       "enable-ssl", "sasl",
+                                         "SASL",     "no_drop_privileges", "Danga",
                                          "debugtime", "memory-file"};
     struct command_line line = command_line_parse("larder -h");
     assert_non_null(strstr(line.out, "--unix-socket=<file>"));
@@ -406,6 +426,7 @@ int main(void) {
         cmocka_unit_test(an_item_size_has_bounds),
         cmocka_unit_test(an_item_size_has_suffixes),
         cmocka_unit_test(what_larder_lacks_is_refused),
+        cmocka_unit_test(a_file_of_users_asks_for_the_ascii_protocol),
         cmocka_unit_test(a_number_that_is_none_is_refused),
         cmocka_unit_test(text_after_a_number_is_warned_of),
         cmocka_unit_test(words_that_are_no_options_are_warned_of),
