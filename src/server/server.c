@@ -11,12 +11,26 @@
 #include "src/server/auth_file.h"
 #include "src/server/control.h"
 
-enum { SERVER_SECOND_NS = 1000000000, SERVER_LINE_BYTES_MAX = 4096 };
+enum {
+    SERVER_SECOND_NS = 1000000000,
+    SERVER_LINE_BYTES_MAX = 4096,
+    SERVER_MEMORY_GROWTH = 16,
+    SERVER_MEMORY_GROWTH_LOCKED = 2,
+};
 
-/* Address space for cache_memlimit to grow into: it costs nothing until it is used. */
+#define SERVER_MEMORY_BYTES_MAX_LEAST ((uint64_t)4 << 30)
+
+/* How far cache_memlimit can raise the limit. Address space costs nothing until it is used, but its
+ * page table of 7 bytes a KiB does with -k, which locks all of it. */
 static uint64_t server_memory_bytes_max(const struct settings *settings) {
     uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    return machine > settings->memory_bytes ? machine : settings->memory_bytes;
+    uint64_t bytes = settings->memory_bytes * SERVER_MEMORY_GROWTH_LOCKED;
+    if (!settings->lock_memory) {
+        bytes = settings->memory_bytes * SERVER_MEMORY_GROWTH;
+        bytes = bytes < SERVER_MEMORY_BYTES_MAX_LEAST ? SERVER_MEMORY_BYTES_MAX_LEAST : bytes;
+        bytes = bytes > machine ? machine : bytes;
+    }
+    return bytes > settings->memory_bytes ? bytes : settings->memory_bytes;
 }
 
 static bool server_store_create(struct server *server, uint64_t hash_seed) {
