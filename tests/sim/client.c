@@ -19,6 +19,8 @@ enum {
     CLIENT_OUTPUT_BYTES = 4 * 1024 * 1024,
 };
 
+#define CLIENT_STALL_NS_MAX 3000000000u
+
 enum client_kind {
     CLIENT_SET,
     CLIENT_GET,
@@ -100,7 +102,7 @@ static void client_value(const char *key, uint32_t number, uint8_t *value, size_
 
 static size_t client_value_bytes(const struct client *client, uint32_t number) {
     uint64_t state = client->config.seed * 1000003 + client->config.number * 7919u + number;
-    uint64_t shape = client_mix(&state) % 8;
+    uint64_t shape = client_mix(&state) % (client->config.may_miss ? 2 : 8);
     uint64_t most = shape == 0 ? client->config.value_bytes_max : 2000;
     most = most < client->config.value_bytes_max ? most : client->config.value_bytes_max;
     return CLIENT_VALUE_BYTES_MIN + client_mix(&state) % (most - CLIENT_VALUE_BYTES_MIN + 1);
@@ -227,7 +229,7 @@ static size_t client_check_item(const struct client *client, size_t at, const ch
     line[head] = '\0';
     if (sscanf(line, "VALUE %31s 0 %zu\r\n", named, &value_bytes) != 2 ||
         strcmp(named, key) != 0) {
-        CHECK(client, shared || number == 0);
+        CHECK(client, shared || number == 0 || client->config.may_miss);
         return 0;
     }
     CHECK(client, shared || number != 0);
@@ -271,7 +273,7 @@ static size_t client_check(const struct client *client) {
     case CLIENT_SET:
         return client_check_line(client, "STORED\r\n", "STORED\r\n");
     case CLIENT_DELETE:
-        if (request->shared) {
+        if (request->shared || (client->config.may_miss && request->number != 0)) {
             return client_check_line(client, "DELETED\r\n", "NOT_FOUND\r\n");
         }
         return request->number == 0 ? client_check_line(client, "NOT_FOUND\r\n", "NOT_FOUND\r\n")
@@ -355,6 +357,9 @@ bool client_step(struct client *client) {
         return true;
     }
     bool did = false;
+    if (client->config.stalls && client_random(client, 100) == 0) {
+        sim_client_stall(client->net, (int64_t)client_random(client, CLIENT_STALL_NS_MAX));
+    }
     if (client_random(client, 100) >= client->config.lazy_percent) {
         did = client_read(client);
     }

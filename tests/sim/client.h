@@ -15,7 +15,7 @@
 
 #include "io/sim.h"
 
-enum { CLIENT_PIPELINE_MAX = 64, CLIENT_KEYS_OWN = 6, CLIENT_KEYS_SHARED = 8 };
+enum { CLIENT_PIPELINE_MAX = 64, CLIENT_KEYS_OWN = 24, CLIENT_KEYS_SHARED = 8 };
 
 struct client_config {
     struct sim_net *net;
@@ -27,6 +27,8 @@ struct client_config {
     unsigned lazy_percent;    /* of the times it is asked it does not read */
     bool may_break;           /* the network resets connections: it may end early */
     bool leaves;              /* closes at some point, whatever is in flight */
+    bool may_miss;            /* memory is short: an own key may be evicted */
+    bool stalls;              /* its network stands still now and then */
 };
 
 struct client;

@@ -25,17 +25,20 @@ enum {
     RUN_CLIENTS_MAX = 8,
     RUN_STEPS_MAX = 4000000,
     RUN_MEMORY_BYTES = 64 << 20,
+    RUN_MEMORY_BYTES_SCARCE = 2 << 20,
     RUN_SECONDS_DEFAULT = 3,
     RUN_SEEDS_MIN = 20,
 };
 
 struct run {
     uint64_t seed;
+    bool scarce; /* memory for less than what clients store */
     struct sim_net *net;
     struct settings *settings;
     struct server server;
     struct client *clients[RUN_CLIENTS_MAX];
     unsigned client_count;
+    uint64_t evictions;
 };
 
 static void run_fail(const struct run *run, const char *what) {
@@ -56,7 +59,7 @@ static void run_server(struct run *run, unsigned cores) {
     int fd = -1;
     run->settings = settings_create_default();
     assert_non_null(run->settings);
-    run->settings->memory_bytes = RUN_MEMORY_BYTES;
+    run->settings->memory_bytes = run->scarce ? RUN_MEMORY_BYTES_SCARCE : RUN_MEMORY_BYTES;
     assert_true(server_init(&run->server, run->settings, NULL, cores, run->seed));
     assert_int_equal(sim_listen(run->net, RUN_PORT, &fd), 0);
     run->server.listeners[0] = (struct server_listener){.fd = fd, .local = true};
@@ -83,10 +86,13 @@ static void run_clients(struct run *run, bool breaks) {
             .port = RUN_PORT,
             .number = i,
             .requests = 20 + (unsigned)sim_net_random(run->net, 200),
-            .value_bytes_max = sim_net_random(run->net, 2) == 0 ? 3000 : 100000,
+            .value_bytes_max =
+                !run->scarce && sim_net_random(run->net, 2) == 0 ? 3000 : 100000,
             .lazy_percent = sim_net_random(run->net, 3) == 0 ? 95 : 10,
             .may_break = breaks,
             .leaves = leaves,
+            .may_miss = run->scarce,
+            .stalls = !run->scarce && sim_net_random(run->net, 4) == 0,
         });
     }
 }
@@ -98,7 +104,8 @@ static void run_step(struct run *run) {
     if (sim_net_random(run->net, 3) != 0) {
         for (unsigned i = 0; i < cores; i++) {
             struct core *core = run->server.cores[(start + i) % cores];
-            if (!core->finished && sim_io_runnable(core->io)) {
+            /* a finished one too: while it is due to wake, time stands still */
+            if (sim_io_runnable(core->io)) {
                 core_step(core);
                 return;
             }
@@ -136,6 +143,7 @@ static void run_end(struct run *run) {
         core_stop(run->server.cores[i]);
     }
     store_totals(run->server.store, &totals);
+    run->evictions = totals.evictions;
     const char *wrong = store_check(run->server.store);
     if (wrong != NULL) {
         run_fail(run, wrong);
@@ -154,11 +162,13 @@ static void run_end(struct run *run) {
     sim_net_destroy(run->net);
 }
 
-static void run_seed(uint64_t seed) {
+/* Returns how many items were evicted. */
+static uint64_t run_seed(uint64_t seed) {
     struct run *run = calloc(1, sizeof(*run));
     assert_non_null(run);
     run->seed = seed;
     bool breaks = seed % 3 == 0;
+    run->scarce = seed % 5 == 0;
     run_network(run, breaks);
     run_server(run, 1 + (unsigned)(seed % RUN_CORES_MAX));
     run_clients(run, breaks);
@@ -177,24 +187,29 @@ static void run_seed(uint64_t seed) {
         run_fail(run, "cores do not finish");
     }
     run_end(run);
+    uint64_t evictions = run->evictions;
     free(run);
+    return evictions;
 }
 
 static void every_reply_is_right_and_nothing_is_left_whatever_the_network_does(void **state) {
     (void)state;
     const char *one = getenv("LARDER_TEST_SEED");
     if (one != NULL) {
-        run_seed(strtoull(one, NULL, 10));
+        (void)run_seed(strtoull(one, NULL, 10));
         return;
     }
     const char *limit = getenv("LARDER_TEST_SECONDS");
     time_t seconds = limit == NULL ? RUN_SECONDS_DEFAULT : (time_t)strtoul(limit, NULL, 10);
     time_t end = time(NULL) + seconds;
     uint64_t seed = 1;
+    uint64_t evictions = 0;
     for (; seed <= RUN_SEEDS_MIN || time(NULL) < end; seed++) {
-        run_seed(seed);
+        evictions += run_seed(seed);
     }
-    print_message("# %llu seeds\n", (unsigned long long)seed - 1);
+    print_message("# %llu seeds, %llu evictions\n", (unsigned long long)seed - 1,
+                  (unsigned long long)evictions);
+    assert_true(evictions > 0);
 }
 
 int main(void) {
