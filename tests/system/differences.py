@@ -81,7 +81,7 @@ TABLE = [
         "1.6.18 does not swallow the value after a bad unique (section 20)"),
     Row(rb"[^\n]{0,2}\n", (rb"ERROR\r\n", BAD, BAD),
         "a line shorter than four bytes is a format error (section 20)"),
-    Row(rb" +[^\n]*\n.*", (ANY, rb"(?:ERROR|CLIENT_ERROR).*", ANY),
+    Row(rb" +[^\n]*\n.*", (ANY, rb"(?:(?:ERROR|CLIENT_ERROR).*)?", ANY),
         "1.6.45 refuses leading spaces; larder takes them as 1.6.18 does (section 20)"),
     Row(rb" *delete" + MORE + rb"{2,}" + END,
         (USAGE, rb"(?:DELETED\r\n|NOT_FOUND\r\n|" + BAD + rb"|)", USAGE),
