@@ -250,6 +250,7 @@ static void prefetch_fragment(struct store *store, struct partition *p, unsigned
         uint32_t bits = fragment & ((1u << p->fragment_bits) - 1);
         uint32_t bucket = geometry_bucket_of(atom_load_relaxed(&p->geometry), bits);
         __builtin_prefetch(index_bucket(store, p, bucket), 1);
+        ghost_prefetch(store, p, bits);
     }
 }
 

@@ -20,7 +20,7 @@
 #include "src/store/store.h"
 
 enum {
-    EVICT_BATCH_MAX = 8,       /* victims in one hold */
+    EVICT_BATCH_MAX = 4,       /* victims in one hold */
     EVICT_REQUEST_MAX = 64,    /* victims of one request, then memory is taken by force */
     MOVE_BATCH_MAX = 8,        /* items moved in one hold by an evacuation */
     FREE_BATCH_MAX = 8,        /* chunks of a dead chain given back in one hold */

@@ -64,6 +64,7 @@ struct page_job {
     uint32_t now;
     unsigned evicted;
     unsigned left; /* chunks that items gave up, moved ones too */
+    uint32_t moved_bytes; /* in this hold */
     unsigned class_id;                    /* of the page */
     uint8_t passed[SLAB_CLASSES_MAX + 1]; /* classes whose pages were all pinned */
 };
@@ -74,6 +75,7 @@ static bool item_move(struct page_job *job, const struct cursor *cursor, uint64_
     uint64_t from = slot_location(cursor->slot);
     struct item *target = item_at(store, to);
     uint32_t expiry = item_expiry(cursor->item, cursor->shape);
+    job->moved_bytes += item_total_bytes(cursor->shape);
     bucket_change_begin(cursor->home);
     slab_move((uint8_t *)target, (const uint8_t *)cursor->item, item_total_bytes(cursor->shape));
     index_relocate(cursor, to, 0);
@@ -134,6 +136,7 @@ static enum page_step item_leave(struct page_job *job, uint64_t location) {
 
 /* One bounded step; under the lock. */
 static enum page_step page_empty_step(struct page_job *job) {
+    job->moved_bytes = 0;
     const struct slab_page *meta = slab_page_of(&job->store->pool, job->page);
     if (atom_load_relaxed(&meta->kind) != SLAB_PAGE_CHUNKS ||
         atom_load_relaxed(&meta->owner) != job->p->number) {
@@ -155,6 +158,9 @@ static enum page_step page_empty_step(struct page_job *job) {
         }
         pinned = pinned || step == PAGE_PINNED;
         index++;
+        if (job->moved_bytes >= MOVE_BYTES_MAX) {
+            break;
+        }
     }
     return pinned ? PAGE_PINNED : PAGE_MORE;
 }

@@ -61,3 +61,13 @@ tests_unit_store_test_lend_LDADD = $(UNIT_STORE)
 UNIT_TESTS += tests/unit/store/test_memory
 tests_unit_store_test_memory_SOURCES = tests/unit/store/test_memory.c $(STORE_FIXTURE)
 tests_unit_store_test_memory_LDADD = $(UNIT_STORE)
+
+# the store's own objects, without link time optimisation: the linker wraps the lock
+UNIT_TESTS += tests/unit/store/test_hold
+tests_unit_store_test_hold_CPPFLAGS = $(AM_CPPFLAGS) $(XXHASH_CFLAGS)
+tests_unit_store_test_hold_CFLAGS = $(AM_CFLAGS) -fno-lto
+tests_unit_store_test_hold_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=lock_acquire -Wl,--wrap=lock_try \
+	-Wl,--wrap=lock_release -Wl,--wrap=index_remove -Wl,--wrap=index_relocate
+tests_unit_store_test_hold_SOURCES = tests/unit/store/test_hold.c $(STORE_FIXTURE) \
+	$(libstore_a_SOURCES)
+tests_unit_store_test_hold_LDADD = $(SLAB_LIBS) $(CMOCKA_LIBS)
