@@ -13,6 +13,11 @@
 #define MPOL_PREFERRED_POLICY 1
 /* Linux numbers no more nodes (CONFIG_NODES_SHIFT is 10 at most). */
 #define NODE_NUMBERS_MAX 1024u
+/* Addresses of one policy are one mapping, of which Linux grants a process 65,530 (max_map_count):
+ * extents that changed the node one by one would end at 128 GiB. So the first ones do, to be even
+ * in a small store, and the rest in at most so many stripes. */
+#define EVEN_EXTENTS 1024u
+#define STRIPES_MAX 8192u
 
 /* Free resident pages that housekeeping keeps ahead of the writers, at most: 16 extents. */
 #define RESERVE_EXTENTS_MAX 16u
@@ -69,6 +74,13 @@ static void nodes_init(struct slab_pool *pool, const struct slab_pool_config *co
         }
     }
     pool->node_count = pool->nodes_known ? pool->node_count : 1;
+    uint32_t extents = pool->pages_reserved / pool->pages_per_extent;
+    pool->stripe_extents = (extents + STRIPES_MAX - 1) / STRIPES_MAX;
+}
+
+unsigned slab_pool_extent_node(const struct slab_pool *pool, uint32_t extent) {
+    uint32_t turn = extent < EVEN_EXTENTS ? extent : extent / pool->stripe_extents;
+    return turn % pool->node_count;
 }
 
 bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *config) {
@@ -242,8 +254,9 @@ static bool populate_cold(struct slab_pool *pool) {
     return true;
 }
 
-static bool populate_extent(struct slab_pool *pool, unsigned node) {
+static bool populate_extent(struct slab_pool *pool) {
     uint32_t extent = atom_load_relaxed(&pool->extents_live);
+    unsigned node = slab_pool_extent_node(pool, extent);
     uint8_t *memory = pool->base + (uint64_t)extent * SLAB_EXTENT_BYTES;
     if ((uint64_t)extent * SLAB_EXTENT_BYTES >= pool->reserved_bytes ||
         mprotect(memory, SLAB_EXTENT_BYTES, PROT_READ | PROT_WRITE) != 0) {
@@ -264,19 +277,14 @@ static bool populate_extent(struct slab_pool *pool, unsigned node) {
     return true;
 }
 
-bool slab_pool_populate(struct slab_pool *pool, unsigned node) {
+bool slab_pool_populate(struct slab_pool *pool) {
     if (!slab_pool_can_populate(pool) || atom_exchange(&pool->populating, 1u) != 0) {
         return false;
     }
     /* Looked at again: another may have reached the limit between the two. */
-    bool done = slab_pool_can_populate(pool) &&
-                (populate_cold(pool) || populate_extent(pool, node));
+    bool done = slab_pool_can_populate(pool) && (populate_cold(pool) || populate_extent(pool));
     atom_store_release(&pool->populating, 0u);
     return done;
-}
-
-bool slab_pool_populate_next(struct slab_pool *pool) {
-    return slab_pool_populate(pool, atom_load_relaxed(&pool->extents_live) % pool->node_count);
 }
 
 uint64_t slab_pool_excess_used(const struct slab_pool *pool) {

@@ -73,6 +73,7 @@ struct slab_pool {
     uint32_t pages_per_extent;
     unsigned node_count; /* at least 1 */
     bool nodes_known;    /* memory prefers its node */
+    uint32_t stripe_extents; /* neighbours that prefer the same node */
     struct slab_classes classes;
 
     /* shared, touched when pages move */
@@ -163,11 +164,11 @@ bool slab_pool_can_take(const struct slab_pool *pool);
 bool slab_pool_can_populate(const struct slab_pool *pool);
 /* Whether free pages are fewer than the reserve that keeps writers out of the kernel. */
 bool slab_pool_is_low(const struct slab_pool *pool);
-/* Brings one more extent (or a cold page) to life for `node`. Blocks for some 100 us. False:
- * nothing to be had, or another thread is at it. */
-bool slab_pool_populate(struct slab_pool *pool, unsigned node);
-/* The same for the node whose turn it is: all get even shares. */
-bool slab_pool_populate_next(struct slab_pool *pool);
+/* Brings one more extent (or a cold page) to life, each of the nodes in turn. Blocks for some
+ * 100 us. False: nothing to be had, or another thread is at it. */
+bool slab_pool_populate(struct slab_pool *pool);
+/* The place in the pool of the node that an extent's memory is asked of. */
+unsigned slab_pool_extent_node(const struct slab_pool *pool, uint32_t extent);
 
 /* Pages handed out above the limit, after it was lowered. Who needs a page meanwhile gives one and
  * takes one; the excess goes as slab_pool_excess_drop makes pages that were given stay out. */

@@ -302,12 +302,12 @@ static void await_populating(const struct slab_pool *pool) {
 }
 
 /* New memory while the limit allows it. */
-static bool space_populate(struct store *store, const struct partition *p) {
+static bool space_populate(struct store *store) {
     if (!slab_pool_can_populate(&store->pool)) {
         return false;
     }
     for (unsigned i = 0; i < POPULATE_TRIES_MAX; i++) {
-        if (slab_pool_populate(&store->pool, p->node) ||
+        if (slab_pool_populate(&store->pool) ||
             atom_load_relaxed(&store->pool.pages_free) != 0) {
             return true;
         }
@@ -389,7 +389,7 @@ static bool space_evict(struct store_core *core, struct partition *p, unsigned c
 bool space_make(struct store_core *core, struct partition *p, unsigned class_id,
                 unsigned *spent) {
     struct store *store = core->store;
-    if (space_populate(store, p)) {
+    if (space_populate(store)) {
         return true;
     }
     if (!store->config.evict) {
@@ -428,7 +428,7 @@ bool space_make_table_page(struct store_core *core, struct partition *p) {
         }
         uint32_t page = slab_pool_take(&store->pool, p->node);
         if (page == SLAB_NO_PAGE) {
-            if (!space_populate(store, p) &&
+            if (!space_populate(store) &&
                 (!store->config.evict || (!space_give_page(core, p) && !space_steal(core, p, 0)))) {
                 return false;
             }

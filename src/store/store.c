@@ -119,11 +119,11 @@ static void partitions_free(struct store *store) {
  * (-L). */
 static bool store_start(struct store *store) {
     struct store_core starter = {.store = store, .now = 2};
-    bool ok = slab_pool_populate(&store->pool, 0);
+    bool ok = slab_pool_populate(&store->pool);
     for (unsigned i = 1; ok && i < store->pool.node_count; i++) {
-        (void)slab_pool_populate(&store->pool, i);
+        (void)slab_pool_populate(&store->pool);
     }
-    while (ok && store->config.huge_pages && slab_pool_populate_next(&store->pool)) {
+    while (ok && store->config.huge_pages && slab_pool_populate(&store->pool)) {
     }
     for (uint32_t i = 0; ok && i < store->partition_count; i++) {
         ok = partition_start(&starter, &store->partitions[i]);

@@ -120,7 +120,7 @@ bool store_housekeeping_due(const struct store *store) {
 
 bool store_housekeeping(struct store *store) {
     if (slab_pool_is_low(&store->pool) && slab_pool_can_populate(&store->pool)) {
-        return slab_pool_populate_next(&store->pool);
+        return slab_pool_populate(&store->pool);
     }
     return slab_pool_release(&store->pool);
 }

@@ -29,7 +29,7 @@ static void fixture_open(struct fixture *f, unsigned class_id, unsigned pages) {
         .page_bytes = 65536,
     };
     assert_true(slab_pool_init(f->pool, &config));
-    assert_true(slab_pool_populate(f->pool, 0));
+    assert_true(slab_pool_populate(f->pool));
     slab_bin_init(&f->bin, class_id);
     f->per_page = f->pool->classes.per_page[class_id];
     for (unsigned i = 0; i < pages; i++) {

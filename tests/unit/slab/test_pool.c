@@ -35,7 +35,7 @@ static void pool_close(struct slab_pool *pool) {
 }
 
 static void populate_all(struct slab_pool *pool) {
-    while (slab_pool_populate(pool, 0)) {
+    while (slab_pool_populate(pool)) {
     }
 }
 
@@ -54,7 +54,7 @@ static void nothing_is_handed_out_before_it_is_populated(void **state) {
     assert_true(slab_pool_can_populate(pool));
     assert_true(slab_pool_is_low(pool));
     assert_false(slab_pool_can_take(pool));
-    assert_true(slab_pool_populate(pool, 0));
+    assert_true(slab_pool_populate(pool));
     assert_int_equal(resident(pool), pool->pages_per_extent);
     assert_true(slab_pool_can_take(pool));
     assert_int_not_equal(slab_pool_take(pool, 0), SLAB_NO_PAGE);
@@ -82,7 +82,7 @@ static void no_page_is_handed_out_twice_and_none_above_the_limit(void **state) {
     assert_int_equal(count, 5 * MIB / 16384);
     assert_int_equal(used(pool), count);
     assert_false(slab_pool_can_populate(pool));
-    assert_false(slab_pool_populate(pool, 0));
+    assert_false(slab_pool_populate(pool));
     free(seen);
     pool_close(pool);
 }
@@ -110,15 +110,15 @@ static void a_page_given_back_can_be_had_again(void **state) {
 static void a_node_without_pages_takes_anothers(void **state) {
     (void)state;
     struct slab_pool *pool = pool_open(4 * MIB, 4 * MIB, 2);
-    assert_true(slab_pool_populate(pool, 1));
-    assert_int_equal(pool->nodes[1].free_count, 128);
-    assert_int_equal(pool->nodes[0].free_count, 0);
-    uint32_t page = slab_pool_take(pool, 0);
+    assert_true(slab_pool_populate(pool));
+    assert_int_equal(pool->nodes[0].free_count, 128);
+    assert_int_equal(pool->nodes[1].free_count, 0);
+    uint32_t page = slab_pool_take(pool, 1);
     assert_int_not_equal(page, SLAB_NO_PAGE);
     slab_pool_give(pool, page);
     /* back to where its memory is */
-    assert_int_equal(pool->nodes[0].free_count, 0);
-    assert_int_equal(pool->nodes[1].free_count, 128);
+    assert_int_equal(pool->nodes[0].free_count, 128);
+    assert_int_equal(pool->nodes[1].free_count, 0);
     pool_close(pool);
 }
 
@@ -206,7 +206,7 @@ static void locations_name_every_granule_of_live_memory_alone(void **state) {
     (void)state;
     struct slab_pool *pool = pool_open(4 * MIB, 8 * MIB, 1);
     assert_false(slab_location_valid(pool, 1));
-    assert_true(slab_pool_populate(pool, 0));
+    assert_true(slab_pool_populate(pool));
     assert_false(slab_location_valid(pool, 0));
     assert_true(slab_location_valid(pool, 1));
     assert_true(slab_location_valid(pool, 2 * MIB / 8));
