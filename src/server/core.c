@@ -2,8 +2,8 @@
 #include "src/server/core.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -286,11 +286,17 @@ void core_run(struct core *core) {
 /* -- life -------------------------------------------------------------------------------------- */
 
 struct core *core_create(struct server *server, unsigned index) {
-    void *memory = NULL;
-    if (posix_memalign(&memory, CACHE_LINE_BYTES, sizeof(struct core)) != 0) {
+    /* pages of its own, untouched as yet: malloc's may lie on another node already */
+    void *memory = mmap(NULL, sizeof(struct core), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
         return NULL;
     }
-    struct core *core = memset(memory, 0, sizeof(*core));
+    if (server->plan != NULL) {
+        unsigned node = server->plan->cores[index].node;
+        (void)topology_prefer_memory(server->plan, node, memory, sizeof(struct core));
+    }
+    struct core *core = memory;
     core->server = server;
     core->index = index;
     mailbox_init(&core->mailbox);
@@ -298,7 +304,7 @@ struct core *core_create(struct server *server, unsigned index) {
 }
 
 void core_destroy(struct core *core) {
-    free(core);
+    munmap(core, sizeof(*core));
 }
 
 /* memcached's -R counts requests of one wake-up, with a system call each; here a turn serves every
