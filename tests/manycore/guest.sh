@@ -111,12 +111,10 @@ serve() { # BACK_END
     show_threads
     echo "held"
     show_stats
-    drop_connections
     load --keys "$KEYS" --operations "$OPERATIONS" --connections "$CONNECTIONS" --pipeline 2 \
         --ratio 3:1
     echo "loaded"
     show_stats
-    hold_connections 1
     server_stop TERM
     code=$?
     drop_connections

@@ -22,7 +22,7 @@ import checks  # noqa: E402
 import initramfs  # noqa: E402
 import machine  # noqa: E402
 import packages  # noqa: E402
-from harness import Tap  # noqa: E402
+from harness import Tap, die  # noqa: E402
 
 # by shape: connections, keys, operations, limit in seconds, the part that a cpuset allows, and
 # test programs (the long ones ping and pong between threads, which is slow without real ones)
@@ -80,6 +80,8 @@ def judge(tap, shape, code, output):
 
 def run(tap, shape, accel, keep):
     build = os.environ.get("TOP_BUILDDIR") or os.path.join(TOP, "build")
+    if not os.path.exists(os.path.join(build, "bench/larder-load")):
+        die("nothing built in %s: scripts/build all check-programs" % build)
     cache = os.path.join(TOP, "build-manycore")
     os.makedirs(cache, exist_ok=True)
     try:
