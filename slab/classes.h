@@ -1,9 +1,10 @@
 /* larder: size classes
  *
- * Purpose: the table of chunk sizes. Steps of 8 bytes to 256, 16 to 512, then a factor of 1.08, and
- *   above 512 every size that divides a page exactly (page/n for n up to 16), because the loss at
- *   one size is otherwise luck (up to 8 %). Small partitions take coarser steps: each class strands
- *   about half a page in every partition, so that partition >= 16 x classes x page must hold.
+ * Purpose: the table of chunk sizes. Steps of 8 bytes to 256, 16 to 512, and above every size that
+ *   divides a page (page/n), so that no size loses more than the next step. Some of these classes
+ *   are base classes: enough to serve every size, few enough that partition >= 16 x base classes x
+ *   page, because each class in use strands about half a page in every partition. The others are
+ *   taken into use where demand makes it worth while (src/store/fit.c).
  * Owner: one table a store, immutable.   Threads: any.   Memory: inline.
  * Limits: SLAB_CLASSES_MAX classes, numbered from 1; chunks are multiples of 8 bytes.
  * Errors: none. */
@@ -12,7 +13,7 @@
 
 #include <stdint.h>
 
-#define SLAB_CLASSES_MAX 120u
+#define SLAB_CLASSES_MAX 200u
 #define SLAB_CHUNK_BYTES_MIN 32u
 /* The bitmap of so many chunks lies in the page's metadata; a longer one at the start of the page.
  * */
@@ -25,6 +26,8 @@ struct slab_classes {
     uint32_t count;                             /* classes 1..count */
     uint32_t chunk_bytes[SLAB_CLASSES_MAX + 1]; /* [0] unused */
     uint16_t per_page[SLAB_CLASSES_MAX + 1];
+    uint8_t base[SLAB_CLASSES_MAX + 1]; /* the smallest base class at least as large */
+    uint32_t base_count;
     uint16_t lead_bytes[SLAB_CLASSES_MAX + 1]; /* before the first chunk: a long bitmap */
     uint8_t by_granule[16384 / 8 + 1]; /* smallest class for bytes = 8 x index */
 };

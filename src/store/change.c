@@ -58,7 +58,7 @@ static bool expiry_add(struct reform *reform, const struct cursor *cursor, uint3
     struct store *store = reform->core->store;
     struct partition *p = reform->p;
     uint32_t shape = cursor->shape | ITEM_HAS_EXPIRY;
-    reform->class_id = slab_class_of(&store->pool.classes, item_total_bytes(shape));
+    reform->class_id = fit_class_counted(store, p, item_total_bytes(shape));
     ASSERT(reform->class_id != 0); /* write_needs_chain leaves room for it */
     uint64_t to = space_take(store, p, reform->class_id);
     if (to == 0) {
@@ -224,8 +224,7 @@ static enum store_outcome arith_attempt(struct reform *reform, bool decrement, u
     attempt.shape = write_marks(&write) | reform->key->len | bytes << ITEM_VALUE_SHIFT;
     outcome = link_attempt(&attempt);
     reform->need = attempt.need;
-    reform->class_id =
-        slab_class_of(&reform->core->store->pool.classes, item_total_bytes(attempt.shape));
+    reform->class_id = attempt.class_id;
     *value = number;
     return outcome;
 }

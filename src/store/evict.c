@@ -41,14 +41,12 @@ uint64_t item_chunk_bytes(const struct store *store, uint64_t location, uint32_t
     const struct slab_classes *classes = &store->pool.classes;
     uint64_t bytes = classes->chunk_bytes[location_class(store, location)];
     if ((shape & ITEM_CHAINED) != 0) {
-        uint64_t rest =
-            item_value_bytes(item_at(store, location), shape) - ITEM_VALUE_BYTES(shape);
+        struct item *item = item_at(store, location);
+        uint64_t rest = item_value_bytes(item, shape) - ITEM_VALUE_BYTES(shape);
         uint64_t room = slab_chunk_bytes_max(classes) - sizeof(struct continuation);
-        uint64_t last = rest % room;
+        uint64_t tail = atom_load_relaxed(&item_chain(item, shape)->tail);
         bytes += rest / room * slab_chunk_bytes_max(classes);
-        bytes += last == 0 ? 0
-                           : classes->chunk_bytes[slab_class_of(
-                                 classes, last + sizeof(struct continuation))];
+        bytes += rest % room == 0 ? 0 : classes->chunk_bytes[location_class(store, tail)];
     }
     return bytes;
 }

@@ -399,10 +399,15 @@ static uint64_t geometry_shrunk(uint64_t geometry) {
                       : (uint64_t)level << 32 | (split - 1);
 }
 
-/* Row needed before a bucket of this number can be born: its page and its ghosts'. */
+/* Tables must reach a bucket before it is born: the index and its ghosts. A page that a merge
+ * retired must be gone first: a reader that stands still in it would take the old geometry for the
+ * new. */
 static bool tables_cover(struct store *store, struct partition *p, uint32_t bucket) {
-    return (table_has_row(store, &p->index, bucket) || table_extend(store, p, &p->index)) &&
-           (table_has_row(store, &p->ghosts, bucket / 8) || table_extend(store, p, &p->ghosts));
+    index_reap(store, p);
+    bool index = table_has_row(store, &p->index, bucket) ||
+                 (p->retired_count == 0 && table_extend(store, p, &p->index));
+    return index && (table_has_row(store, &p->ghosts, bucket / 8) ||
+                     table_extend(store, p, &p->ghosts));
 }
 
 static bool overflow_ready(struct store *store, struct partition *p) {

@@ -100,14 +100,17 @@ static bool find_live(struct attempt *attempt, struct cursor *cursor) {
     return true;
 }
 
-/* The chunk of the live item serves the new one too: same class, short, not shared. */
+/* The chunk of the live item serves the new one too: as large as needed, no larger than a new one
+ * would be, short, not shared. */
 static bool fits_in_place(const struct attempt *attempt, const struct cursor *cursor) {
-    const struct slab_classes *classes = &attempt->core->store->pool.classes;
+    const struct store *store = attempt->core->store;
     uint32_t bytes = item_total_bytes(attempt->shape);
+    uint32_t page = slab_location_page(&store->pool, slot_location(cursor->slot));
+    unsigned class_id = atom_load_relaxed(&slab_page_of(&store->pool, page)->class_id);
     return attempt->value != NULL && (cursor->shape & ITEM_CHAINED) == 0 &&
            bytes <= FILL_IN_HOLD_BYTES_MAX &&
-           slab_class_of(classes, item_total_bytes(cursor->shape)) ==
-               slab_class_of(classes, bytes);
+           bytes <= store->pool.classes.chunk_bytes[class_id] &&
+           class_id <= fit_class(store, attempt->p, bytes);
 }
 
 static void uncount_in_place(struct store *store, struct partition *p,
@@ -198,8 +201,8 @@ static void link_new(struct attempt *attempt) {
 static bool take_and_fill(struct attempt *attempt) {
     struct store *store = attempt->core->store;
     uint32_t bytes = item_total_bytes(attempt->shape);
-    unsigned class_id = slab_class_of(&store->pool.classes, bytes);
-    uint64_t location = space_take(store, attempt->p, class_id);
+    attempt->class_id = fit_class_counted(store, attempt->p, bytes);
+    uint64_t location = space_take(store, attempt->p, attempt->class_id);
     if (location == 0) {
         attempt->need = NEED_CHUNK;
         return false;
@@ -242,15 +245,15 @@ void count_no_memory(struct store_core *core, struct partition *p, unsigned clas
     partition_unlock(core, p);
 }
 
-bool link_fetch(struct attempt *attempt, unsigned class_id, unsigned *spent) {
+bool link_fetch(struct attempt *attempt, unsigned *spent) {
     struct store_core *core = attempt->core;
     if (attempt->need == NEED_TABLE_PAGE) {
         return space_make_table_page(core, attempt->p);
     }
-    if (space_make(core, attempt->p, class_id, spent)) {
+    if (space_make(core, attempt->p, attempt->class_id, spent)) {
         return true;
     }
-    count_no_memory(core, attempt->p, class_id);
+    count_no_memory(core, attempt->p, attempt->class_id);
     return false;
 }
 

@@ -6,6 +6,7 @@ libstore_a_SOURCES += src/store/change.c
 libstore_a_SOURCES += src/store/check.c
 libstore_a_SOURCES += src/store/evict.c
 libstore_a_SOURCES += src/store/expire.c
+libstore_a_SOURCES += src/store/fit.c
 libstore_a_SOURCES += src/store/index.c
 libstore_a_SOURCES += src/store/item.h
 libstore_a_SOURCES += src/store/lend.c

@@ -73,6 +73,16 @@ struct partition_class {
     _Atomic uint32_t evicted_age_last;
 };
 
+/* Which class serves which size: see fit.c. Lock; `serving` is read by anybody. */
+struct fit {
+    _Atomic uint8_t serving[SLAB_CLASSES_MAX + 1]; /* of the class that fits best */
+    uint16_t demand[SLAB_CLASSES_MAX + 1];         /* chunks asked for since the last review */
+    uint32_t skipped;                              /* requests since the last one counted */
+    uint32_t counted;
+    uint64_t counted_bytes;
+    uint64_t review_bytes; /* counted bytes at which the next review is due */
+};
+
 /* Lock; read by stats. */
 struct partition_counters {
     _Atomic uint64_t items;
@@ -128,6 +138,7 @@ struct partition {
     _Atomic uint64_t lent_bytes;        /* any core */
     _Atomic uint64_t limbo_bytes;       /* lock */
     struct partition_counters counters;
+    struct fit fit;
     struct partition_class classes[SLAB_CLASSES_MAX + 1];
 };
 
@@ -356,6 +367,15 @@ MUST_CHECK bool space_make_table_page(struct store_core *core, struct partition 
  * a hold. Without the lock. False: all looked at are pinned. */
 bool space_give_page(struct store_core *core, struct partition *p);
 
+/* -- fit.c ------------------------------------------------------------------------------------- */
+
+void fit_init(const struct store *store, struct partition *p);
+/* The class that serves a size now; 0 when no chunk is that large. */
+unsigned fit_class(const struct store *store, const struct partition *p, uint64_t bytes);
+/* The same for a chunk about to be taken: counts the demand and now and then reviews which classes
+ * are worth their pages. Under the lock. */
+unsigned fit_class_counted(const struct store *store, struct partition *p, uint64_t bytes);
+
 /* -- lend.c ------------------------------------------------------------------------------------ */
 
 /* The loan counter of a chained item's head chunk. */
@@ -402,6 +422,7 @@ struct attempt {
     uint32_t shape;              /* of the item to be */
     bool changed;                /* expect_version was not met */
     enum need need;
+    unsigned class_id; /* for NEED_CHUNK */
 };
 
 /* The marks of a new item's shape. */
@@ -415,7 +436,7 @@ bool write_needs_chain(const struct store *store, uint32_t marks, uint32_t key_b
  * lock. */
 enum store_outcome link_attempt(struct attempt *attempt);
 /* Fetches what attempt->need says. False: it can't be had. Without the lock. */
-MUST_CHECK bool link_fetch(struct attempt *attempt, unsigned class_id, unsigned *spent);
+MUST_CHECK bool link_fetch(struct attempt *attempt, unsigned *spent);
 /* Counts a write that found no room. Without the lock. */
 void count_no_memory(struct store_core *core, struct partition *p, unsigned class_id);
 /* What a writer does for its partition after a write: a split, a table page. `lock` is not held. */

@@ -77,6 +77,7 @@ static bool partition_init(struct store *store, uint32_t number) {
     p->node = nodes == NULL ? 0 : slab_pool_node(&store->pool, nodes[number % cores]);
     p->fragment_bits = fragment_bits(store);
     small_queue_init(&p->small);
+    fit_init(store, p);
     for (unsigned i = 0; i <= SLAB_CLASSES_MAX; i++) {
         slab_bin_init(&p->classes[i].bin, i);
     }

@@ -155,12 +155,13 @@ static void upload_release(struct store_upload *upload) {
 /* The class of the next chunk. */
 static unsigned next_class(const struct store *store, const struct store_upload *upload) {
     const struct slab_classes *classes = &store->pool.classes;
+    const struct partition *p = &store->partitions[upload->partition];
     if ((upload->shape & ITEM_CHAINED) == 0) {
-        return slab_class_of(classes, item_value_offset(upload->shape) + upload->value_bytes);
+        return fit_class(store, p, item_value_offset(upload->shape) + upload->value_bytes);
     }
     uint64_t left = upload->value_bytes - upload->reserved_bytes + sizeof(struct continuation);
     bool largest = upload->head_location == 0 || left > slab_chunk_bytes_max(classes);
-    return largest ? classes->count : slab_class_of(classes, left);
+    return largest ? classes->count : fit_class(store, p, left);
 }
 
 /* How much of the value a chunk with room for `room` bytes will hold. */
@@ -413,7 +414,7 @@ enum store_outcome upload_commit_expecting(struct store_core *core, struct store
         do {
             outcome = commit_round(&attempt, upload);
         } while (attempt.need != NEED_NOTHING && ++rounds < ROUNDS_MAX &&
-                 link_fetch(&attempt, 1, &spent));
+                 link_fetch(&attempt, &spent));
         outcome = attempt.need != NEED_NOTHING ? STORE_NO_MEMORY : outcome;
         *changed = attempt.changed;
         upload_release(upload);

@@ -28,11 +28,13 @@ static void attempt_give_back(struct attempt *attempt) {
 }
 
 /* Takes a chunk and fills the value in, outside the lock. */
-static bool prefill(struct attempt *attempt, unsigned class_id, unsigned *spent) {
+static bool prefill(struct attempt *attempt, unsigned *spent) {
     struct store *store = attempt->core->store;
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
         partition_lock(attempt->core, attempt->p);
-        uint64_t location = space_take(store, attempt->p, class_id);
+        attempt->class_id =
+            fit_class_counted(store, attempt->p, item_total_bytes(attempt->shape));
+        uint64_t location = space_take(store, attempt->p, attempt->class_id);
         partition_unlock(attempt->core, attempt->p);
         if (location != 0) {
             struct item *item = item_at(store, location);
@@ -42,7 +44,7 @@ static bool prefill(struct attempt *attempt, unsigned class_id, unsigned *spent)
             return true;
         }
         attempt->need = NEED_CHUNK;
-        if (!link_fetch(attempt, class_id, spent)) {
+        if (!link_fetch(attempt, spent)) {
             return false;
         }
     }
@@ -52,11 +54,9 @@ static bool prefill(struct attempt *attempt, unsigned class_id, unsigned *spent)
 /* Stores a value that fits one chunk. */
 static enum store_outcome put_single(struct attempt *attempt) {
     struct store_core *core = attempt->core;
-    const struct slab_classes *classes = &core->store->pool.classes;
-    uint32_t bytes = item_total_bytes(attempt->shape);
-    unsigned class_id = slab_class_of(classes, bytes);
+    bool in_hold = item_total_bytes(attempt->shape) <= FILL_IN_HOLD_BYTES_MAX;
     unsigned spent = 0;
-    if (bytes > FILL_IN_HOLD_BYTES_MAX && !prefill(attempt, class_id, &spent)) {
+    if (!in_hold && !prefill(attempt, &spent)) {
         return STORE_NO_MEMORY;
     }
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
@@ -68,7 +68,7 @@ static enum store_outcome put_single(struct attempt *attempt) {
             link_settle(core, attempt->p);
             return outcome;
         }
-        if (!link_fetch(attempt, class_id, &spent)) {
+        if (!link_fetch(attempt, &spent)) {
             break;
         }
     }

@@ -69,15 +69,33 @@ static void every_size_finds_the_smallest_class_that_holds_it(void **state) {
 }
 
 static void check_law(const struct slab_classes *classes, uint64_t partition) {
-    uint64_t needed = (uint64_t)16 * classes->count * classes->page_bytes;
+    uint64_t needed = (uint64_t)16 * classes->base_count * classes->page_bytes;
     struct slab_classes coarsest;
     slab_classes_init(&coarsest, classes->page_bytes, 1);
-    assert_true(needed <= partition || classes->count == coarsest.count);
+    assert_true(needed <= partition || classes->base_count == coarsest.base_count);
 }
 
-static void small_partitions_take_fewer_classes(void **state) {
+static void small_partitions_take_fewer_base_classes(void **state) {
     (void)state;
     each_table(check_law);
+}
+
+static void check_base(const struct slab_classes *classes, uint64_t partition) {
+    (void)partition;
+    uint32_t found = 0;
+    for (unsigned i = 1; i <= classes->count; i++) {
+        unsigned base = classes->base[i];
+        assert_in_range(base, i, classes->count);
+        assert_int_equal(classes->base[base], base);
+        found += base == i;
+    }
+    assert_int_equal(found, classes->base_count);
+    assert_int_equal(classes->base[classes->count], classes->count);
+}
+
+static void every_class_has_a_base_class_that_serves_it(void **state) {
+    (void)state;
+    each_table(check_base);
 }
 
 static bool has_class(const struct slab_classes *classes, uint32_t bytes) {
@@ -90,7 +108,7 @@ static void above_512_bytes_every_page_by_n_is_a_class(void **state) {
     for (unsigned i = 0; i < COUNT_OF(page_sizes); i++) {
         struct slab_classes classes;
         slab_classes_init(&classes, page_sizes[i], (uint64_t)1 << 40);
-        for (uint32_t n = SLAB_LARGEST_PER_PAGE; n <= 16; n++) {
+        for (uint32_t n = SLAB_LARGEST_PER_PAGE; n <= page_sizes[i] / 512; n++) {
             assert_true(has_class(&classes, page_sizes[i] / n & ~7u));
         }
     }
@@ -108,15 +126,18 @@ static void steps_are_8_bytes_to_256_and_16_to_512(void **state) {
     }
 }
 
-static void a_dense_table_wastes_little_of_a_large_item(void **state) {
+static void dense_base_classes_waste_little_of_a_large_item(void **state) {
     (void)state;
     struct slab_classes classes;
     slab_classes_init(&classes, 65536, (uint64_t)1 << 40);
-    for (unsigned i = 2; i <= classes.count; i++) {
+    uint32_t before = SLAB_CHUNK_BYTES_MIN;
+    for (unsigned i = 1; i <= classes.count; i++) {
         uint32_t bytes = classes.chunk_bytes[i];
-        bool page_by_n = classes.per_page[i] <= 16;
-        assert_true(bytes <= 512 || page_by_n ||
-                    (uint64_t)(bytes - classes.chunk_bytes[i - 1]) * 100 <= (uint64_t)bytes * 11);
+        if (classes.base[i] == i) {
+            bool few = classes.per_page[i] <= 16;
+            assert_true(bytes <= 512 || few || (uint64_t)(bytes - before) * 100 <= bytes * 11ul);
+            before = bytes;
+        }
     }
 }
 
@@ -124,10 +145,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_rise_in_multiples_of_eight_to_a_quarter_page),
         cmocka_unit_test(every_size_finds_the_smallest_class_that_holds_it),
-        cmocka_unit_test(small_partitions_take_fewer_classes),
+        cmocka_unit_test(small_partitions_take_fewer_base_classes),
+        cmocka_unit_test(every_class_has_a_base_class_that_serves_it),
         cmocka_unit_test(above_512_bytes_every_page_by_n_is_a_class),
         cmocka_unit_test(steps_are_8_bytes_to_256_and_16_to_512),
-        cmocka_unit_test(a_dense_table_wastes_little_of_a_large_item),
+        cmocka_unit_test(dense_base_classes_waste_little_of_a_large_item),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,3 +71,6 @@ tests_unit_store_test_hold_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=lock_acquire -Wl,-
 tests_unit_store_test_hold_SOURCES = tests/unit/store/test_hold.c $(STORE_FIXTURE) \
 	$(libstore_a_SOURCES)
 tests_unit_store_test_hold_LDADD = $(SLAB_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/store/test_fit
+tests_unit_store_test_fit_LDADD = $(UNIT_STORE)
