@@ -71,6 +71,9 @@ bool slab_equal(const uint8_t *chunk, const uint8_t *with, size_t bytes) {
 #define OPAQUE(pointer) __asm__ volatile("" : "+r"(pointer) : : "memory")
 
 void slab_fill(uint8_t *chunk, const uint8_t *from, size_t bytes) {
+    if (bytes == 0) { /* `from` may be NULL then, which memcpy does not allow */
+        return;
+    }
     OPAQUE(chunk);
     memcpy(chunk, from, bytes);
     OPAQUE(chunk);

@@ -462,7 +462,7 @@ static void the_circle_is_owned_as_keys_are_picked(void **state) {
     struct fleet fleet;
     double shares[5];
     unsigned counts[5] = {0};
-    uint32_t index;
+    uint32_t index = 0;
     (void)state;
 
     fleet_init(&fleet, 5, 0);
@@ -477,7 +477,7 @@ static void the_circle_is_owned_as_keys_are_picked(void **state) {
         assert_true(fabs(counts[i] / 65536.0 - shares[i]) < .005);
     }
     /* above the last point the first one's owner follows */
-    uint32_t first;
+    uint32_t first = 0;
 
     assert_true(ring_owner_at(ring, 0, &first));
     assert_true(ring_owner_at(ring, UINT32_MAX, &index));

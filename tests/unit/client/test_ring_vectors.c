@@ -59,7 +59,7 @@ static enum ring_mode mode_of(const char *text) {
 
 static void config_read(struct config *config, const char *line) {
     char servers[8192];
-    struct server_list list;
+    struct server_list list = {0};
     struct server_list_fault fault;
     const char *why;
 
