@@ -81,7 +81,7 @@ def judge(tap, shape, code, output):
 def run(tap, shape, accel, keep):
     build = os.environ.get("TOP_BUILDDIR") or os.path.join(TOP, "build")
     if not os.path.exists(os.path.join(build, "bench/larder-load")):
-        die("nothing built in %s: scripts/build all check-programs" % build)
+        die("no tests built in %s: scripts/build check-programs" % build)
     cache = os.path.join(TOP, "build-manycore")
     os.makedirs(cache, exist_ok=True)
     try:
