@@ -84,7 +84,7 @@ static bool expiry_add(struct reform *reform, const struct cursor *cursor, uint3
 }
 
 /* One attempt under the lock. */
-static enum store_outcome touch_attempt(struct reform *reform, uint32_t expiry) {
+static enum store_outcome touch_attempt(struct reform *reform, uint32_t expiry, bool counted) {
     struct cursor cursor;
     reform->need = NEED_NOTHING;
     if (!find_live(reform, &cursor)) {
@@ -94,7 +94,9 @@ static enum store_outcome touch_attempt(struct reform *reform, uint32_t expiry) 
         reform->expect_version != atom_load_relaxed(&cursor.item->version)) {
         return STORE_EXISTS;
     }
-    count_access(reform->core, &cursor);
+    if (counted) {
+        count_access(reform->core, &cursor);
+    }
     if ((cursor.shape & ITEM_HAS_EXPIRY) != 0) {
         expiry_store(reform->core->store, &cursor, expiry);
     } else if (expiry != 0) {
@@ -105,19 +107,20 @@ static enum store_outcome touch_attempt(struct reform *reform, uint32_t expiry) 
 
 enum store_outcome store_touch(struct store_core *core, const struct store_key *key,
                                uint32_t expiry) {
-    return touch_version(core, key, expiry, 0);
+    const struct touch touch = {.expiry = expiry, .counted = true};
+    return touch_item(core, key, &touch);
 }
 
-enum store_outcome touch_version(struct store_core *core, const struct store_key *key,
-                                 uint32_t expiry, uint64_t version) {
+enum store_outcome touch_item(struct store_core *core, const struct store_key *key,
+                              const struct touch *touch) {
     struct reform reform = {.core = core,
                             .p = partition_of(core->store, key->hash),
                             .key = key,
-                            .expect_version = version};
+                            .expect_version = touch->expect_version};
     unsigned spent = 0;
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
         partition_lock(core, reform.p);
-        enum store_outcome outcome = touch_attempt(&reform, expiry);
+        enum store_outcome outcome = touch_attempt(&reform, touch->expiry, touch->counted);
         partition_unlock(core, reform.p);
         if (reform.need == NEED_NOTHING) {
             return outcome;
@@ -179,35 +182,87 @@ static enum store_outcome number_read(const struct cursor *cursor, uint64_t *num
     return number_parse(text, bytes, number) ? STORE_OK : STORE_NOT_NUMERIC;
 }
 
-/* The item that results, with flags and expiry kept. */
+/* The item that results, with flags, marks and expiry kept. */
 static void number_write(struct reform *reform, const struct cursor *cursor,
-                         struct store_write *write) {
+                         const struct store_count *count, struct store_write *write) {
     struct item *item = cursor->item;
     *write = (struct store_write){
         .key = *reform->key,
         .mode = STORE_SET,
         .client_flags = item_client_flags(item, cursor->shape),
-        .expiry = item_expiry(item, cursor->shape),
+        .expiry = count->touch ? count->expiry : item_expiry(item, cursor->shape),
+        .set_token = count->set_token,
+        .token = count->token,
         .key_is_binary = (cursor->shape & ITEM_KEY_BINARY) != 0,
+        .stale = (cursor->shape & ITEM_STALE) != 0,
+        .win_sent = (cursor->shape & ITEM_WIN_SENT) != 0,
     };
 }
 
-static enum store_outcome arith_attempt(struct reform *reform, bool decrement, uint64_t delta,
-                                        uint64_t *value) {
+/* Links the number as the item's value, in the same hold. */
+static enum store_outcome number_link(struct reform *reform, const struct store_write *write,
+                                      uint8_t *text, uint32_t bytes, uint64_t *token) {
+    struct iovec value = {text, bytes};
+    struct attempt attempt = {.core = reform->core, .p = reform->p, .write = write,
+                              .value = &value, .token = token};
+    attempt.shape = write_marks(write) | reform->key->len | bytes << ITEM_VALUE_SHIFT;
+    enum store_outcome outcome = link_attempt(&attempt);
+    if (attempt.location != 0) {
+        (void)space_give(reform->core->store, reform->p, attempt.location); /* no table page */
+    }
+    reform->need = attempt.need;
+    reform->class_id = attempt.class_id;
+    return outcome;
+}
+
+static enum store_outcome count_create(struct reform *reform, const struct store_count *count,
+                                       struct store_counted *counted) {
+    uint8_t text[NUMBER_BYTES_MAX];
+    struct store_write write = {
+        .key = *reform->key,
+        .mode = STORE_ADD,
+        .expiry = count->create_expiry,
+        .set_token = count->set_token,
+        .token = count->token,
+        .key_is_binary = count->key_is_binary,
+    };
+    counted->value = count->initial;
+    counted->expiry = STORE_EXPIRY_NEVER;
+    counted->created = true;
+    return number_link(reform, &write, text, number_print(count->initial, text),
+                       &counted->token);
+}
+
+/* Whether the item is the one that the client means. */
+static bool count_is_meant(const struct reform *reform, const struct cursor *cursor,
+                           const struct store_count *count) {
+    uint64_t version = atom_load_relaxed(&cursor->item->version);
+    return !count->compare ||
+           (reform->core->store->config.token_in_items &&
+            item_token(cursor->item, cursor->shape, version) == count->compare_token);
+}
+
+static enum store_outcome count_attempt(struct reform *reform, const struct store_count *count,
+                                        struct store_counted *counted) {
     struct cursor cursor;
     reform->need = NEED_NOTHING;
     if (!find_live(reform, &cursor)) {
-        return STORE_NOT_FOUND;
+        return count->create ? count_create(reform, count, counted) : STORE_NOT_FOUND;
     }
     uint64_t number;
     enum store_outcome outcome = number_read(&cursor, &number);
+    bool countable =
+        (cursor.shape & ITEM_CHAINED) == 0 && ITEM_VALUE_BYTES(cursor.shape) > 0;
+    if (countable && !count_is_meant(reform, &cursor, count)) {
+        return STORE_EXISTS;
+    }
     if (outcome != STORE_OK) {
         return outcome;
     }
-    if (decrement) {
-        number = number < delta ? 0 : number - delta;
+    if (count->decrement) {
+        number = number < count->delta ? 0 : number - count->delta;
     } else {
-        number += delta;
+        number += count->delta;
     }
     uint8_t text[NUMERIC_BYTES_MAX];
     uint32_t bytes = number_print(number, text);
@@ -217,32 +272,43 @@ static enum store_outcome arith_attempt(struct reform *reform, bool decrement, u
         bytes = old_bytes;
     }
     struct store_write write;
-    number_write(reform, &cursor, &write);
-    struct iovec text_vector = {text, bytes};
-    struct attempt attempt = {.core = reform->core, .p = reform->p, .write = &write,
-                              .value = &text_vector};
-    attempt.shape = write_marks(&write) | reform->key->len | bytes << ITEM_VALUE_SHIFT;
-    outcome = link_attempt(&attempt);
-    reform->need = attempt.need;
-    reform->class_id = attempt.class_id;
-    *value = number;
-    return outcome;
+    number_write(reform, &cursor, count, &write);
+    counted->value = number;
+    counted->expiry = item_expiry(cursor.item, cursor.shape);
+    counted->created = false;
+    return number_link(reform, &write, text, bytes, &counted->token);
 }
 
-enum store_outcome store_arith(struct store_core *core, const struct store_key *key,
-                               bool decrement, uint64_t delta, uint64_t *value) {
+enum store_outcome store_count(struct store_core *core, const struct store_key *key,
+                               const struct store_count *count, struct store_counted *counted) {
     struct reform reform = {.core = core, .p = partition_of(core->store, key->hash), .key = key};
     unsigned spent = 0;
     for (unsigned i = 0; i < ROUNDS_MAX; i++) {
         partition_lock(core, reform.p);
-        enum store_outcome outcome = arith_attempt(&reform, decrement, delta, value);
+        enum store_outcome outcome = count_attempt(&reform, count, counted);
         partition_unlock(core, reform.p);
         if (reform.need == NEED_NOTHING) {
+            if (outcome == STORE_OK && counted->created) {
+                link_settle(core, reform.p);
+            }
             return outcome;
         }
-        if (!space_make(core, reform.p, reform.class_id, &spent)) {
+        struct attempt fetcher = {
+            .core = core, .p = reform.p, .need = reform.need, .class_id = reform.class_id};
+        if (!link_fetch(&fetcher, &spent)) {
             break;
         }
     }
     return STORE_NO_MEMORY;
+}
+
+enum store_outcome store_arith(struct store_core *core, const struct store_key *key,
+                               bool decrement, uint64_t delta, uint64_t *value) {
+    struct store_count count = {.decrement = decrement, .delta = delta};
+    struct store_counted counted;
+    enum store_outcome outcome = store_count(core, key, &count, &counted);
+    if (outcome == STORE_OK) {
+        *value = counted.value;
+    }
+    return outcome;
 }

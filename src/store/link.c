@@ -2,7 +2,10 @@
 #include "src/store/partition.h"
 
 uint32_t write_marks(const struct store_write *write) {
-    return (write->expiry != 0 ? (uint32_t)ITEM_HAS_EXPIRY : 0) |
+    /* An invalidating write may have to keep the old expiry. */
+    return (write->expiry != 0 || write->invalidate ? (uint32_t)ITEM_HAS_EXPIRY : 0) |
+           (write->stale ? (uint32_t)ITEM_STALE : 0) |
+           (write->win_sent ? (uint32_t)ITEM_WIN_SENT : 0) |
            (write->client_flags != 0 ? (uint32_t)ITEM_HAS_FLAGS : 0) |
            (write->set_token ? (uint32_t)ITEM_HAS_TOKEN : 0) |
            (write->key_is_binary ? (uint32_t)ITEM_KEY_BINARY : 0);
@@ -23,7 +26,7 @@ static void item_write_head(struct attempt *attempt, struct item *item) {
         atom_store_relaxed(item_u64(item, item_token_offset()), write->token);
     }
     if ((shape & ITEM_HAS_EXPIRY) != 0) {
-        atom_store_relaxed(item_u32(item, item_expiry_offset(shape)), write->expiry);
+        atom_store_relaxed(item_u32(item, item_expiry_offset(shape)), attempt->expiry);
     }
     if ((shape & ITEM_HAS_FLAGS) != 0) {
         atom_store_relaxed(item_u32(item, item_flags_offset(shape)), write->client_flags);
@@ -53,6 +56,24 @@ static void count_access(const struct cursor *cursor) {
     }
 }
 
+static enum store_outcome decide_compared(struct attempt *attempt, const struct cursor *cursor,
+                                          uint64_t version) {
+    const struct store_write *write = attempt->write;
+    uint64_t token = item_token(cursor->item, cursor->shape, version);
+    if (!attempt->core->store->config.token_in_items || write->compare_token == 0) {
+        return STORE_EXISTS;
+    }
+    if (token == write->compare_token) {
+        return STORE_OK;
+    }
+    if (!write->invalidate || write->compare_token > token) {
+        return STORE_EXISTS;
+    }
+    attempt->expiry = item_expiry(cursor->item, cursor->shape);
+    attempt->shape |= ITEM_STALE | (cursor->shape & ITEM_WIN_SENT);
+    return STORE_OK;
+}
+
 static enum store_outcome decide_live(struct attempt *attempt, const struct cursor *cursor) {
     const struct store_write *write = attempt->write;
     uint64_t version = atom_load_relaxed(&cursor->item->version);
@@ -64,12 +85,7 @@ static enum store_outcome decide_live(struct attempt *attempt, const struct curs
         count_access(cursor);
         return STORE_NOT_STORED;
     }
-    bool comparable = attempt->core->store->config.token_in_items;
-    if (write->compare &&
-        (!comparable || item_token(cursor->item, cursor->shape, version) != write->compare_token)) {
-        return STORE_EXISTS;
-    }
-    return STORE_OK;
+    return write->compare ? decide_compared(attempt, cursor, version) : STORE_OK;
 }
 
 static enum store_outcome decide_absent(struct attempt *attempt) {
@@ -136,8 +152,8 @@ static void count_in_place(struct attempt *attempt, const struct cursor *cursor)
     atom_own_add(&attempt->p->counters.bytes, bytes);
     atom_own_add(&attempt->p->classes[class_id].bytes, bytes);
     atom_own_add(&attempt->p->counters.items_total, 1u);
-    if (attempt->write->expiry != 0) {
-        page_note_expiry(store, location, attempt->write->expiry);
+    if (attempt->expiry != 0) {
+        page_note_expiry(store, location, attempt->expiry);
     }
 }
 
@@ -217,6 +233,10 @@ static bool take_and_fill(struct attempt *attempt) {
 enum store_outcome link_attempt(struct attempt *attempt) {
     struct cursor cursor;
     attempt->need = NEED_NOTHING;
+    attempt->expiry = attempt->write->expiry;
+    if (__builtin_expect(attempt->write->invalidate, 0)) {
+        attempt->shape &= ~(uint32_t)(ITEM_STALE | ITEM_WIN_SENT); /* of an earlier try */
+    }
     bool live = find_live(attempt, &cursor);
     enum store_outcome outcome =
         live ? decide_live(attempt, &cursor) : decide_absent(attempt);

@@ -16,6 +16,7 @@ libstore_a_SOURCES += src/store/lock.h
 libstore_a_SOURCES += src/store/partition.h
 libstore_a_SOURCES += src/store/queue.c
 libstore_a_SOURCES += src/store/read.c
+libstore_a_SOURCES += src/store/remove.c
 libstore_a_SOURCES += src/store/slot.h
 libstore_a_SOURCES += src/store/space.c
 libstore_a_SOURCES += src/store/stats.c

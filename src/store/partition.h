@@ -401,9 +401,14 @@ enum store_read read_for_rewrite(struct store_core *core, const struct store_key
 
 /* -- change.c ---------------------------------------------------------------------------------- */
 
-/* store_touch of the item of one version; 0: of any. STORE_EXISTS: it is another by now. */
-enum store_outcome touch_version(struct store_core *core, const struct store_key *key,
-                                 uint32_t expiry, uint64_t version);
+struct touch {
+    uint32_t expiry;
+    uint64_t expect_version; /* only the item of this version, else STORE_EXISTS; 0: any */
+    bool counted;            /* it is an access */
+};
+/* store_touch with conditions. */
+enum store_outcome touch_item(struct store_core *core, const struct store_key *key,
+                              const struct touch *touch);
 
 /* -- link.c ------------------------------------------------------------------------------------ */
 
@@ -420,6 +425,7 @@ struct attempt {
     uint64_t *token;             /* of the new item; may be NULL */
     uint64_t location;           /* filled and not yet linked; 0 = none */
     uint32_t shape;              /* of the item to be */
+    uint32_t expiry;             /* of the item to be */
     bool changed;                /* expect_version was not met */
     enum need need;
     unsigned class_id; /* for NEED_CHUNK */
@@ -455,6 +461,16 @@ enum store_outcome upload_commit_expecting(struct store_core *core, struct store
 /* Ends an append or prepend whose piece was uploaded. (write.c) */
 enum store_outcome extend_with_upload(struct store_core *core, struct store_upload *upload,
                                       uint64_t *token);
+/* Rewrites the item under `key` as `form` says: it gets the head that was read and fills in what
+ * the new item shall be (mode, key, client_flags and expiry are set as they were), then the value
+ * is copied, or dropped. Begun anew when the item changed meanwhile. (write.c) */
+struct rewriting {
+    void (*form)(struct rewriting *rewriting, const struct store_head *head,
+                 struct store_write *write);
+    bool drop_value;
+};
+enum store_outcome write_anew(struct store_core *core, const struct store_key *key,
+                              struct rewriting *rewriting);
 /* Copies what an upload holds, in order, to the end of another. */
 void upload_append_upload(struct store_core *core, struct store_upload *to,
                           struct store_upload *from);

@@ -13,6 +13,7 @@ struct look {
     struct store_sink *sink;
     struct store_head *head;
     struct store_lease *lease; /* NULL: nothing is lent */
+    struct store_lookup *lookup; /* NULL: a plain read */
     bool force_lend;           /* whatever the bound says; internal readers */
     bool locked;
     struct bucket *bucket;
@@ -30,6 +31,7 @@ enum look_result {
     LOOK_LENT = STORE_LENT,
     LOOK_OTHER, /* another key's item */
     LOOK_AGAIN, /* something changed underneath */
+    LOOK_LOCKED, /* look again under the lock: a win is to be had */
 };
 
 static bool look_is_valid(const struct look *look) {
@@ -168,6 +170,28 @@ static enum look_result value_deliver(struct look *look, struct item *item, uint
     return LOOK_HIT;
 }
 
+/* Whether this access wins, and if so its mark: the one word of an item that changes under readers
+ * without a new version, because nothing else depends on it. False: that takes the lock. */
+static bool lookup_decide(struct look *look, struct item *item, uint32_t shape) {
+    struct store_lookup *lookup = look->lookup;
+    const struct store_head *head = look->head;
+    lookup->won = lookup->created && head->win_sent && head->value_bytes == 0;
+    lookup->created = lookup->won;
+    if (head->win_sent) {
+        return true;
+    }
+    uint32_t expiry = lookup->recache_touched ? look->sink->expiry : head->expiry;
+    bool recache = lookup->recache && expiry != 0 && expiry < lookup->recache_before;
+    if (!head->stale && !recache) {
+        return true;
+    }
+    if (look->locked) {
+        lookup->won = true;
+        atom_store_relaxed(&item->shape, shape | ITEM_WIN_SENT);
+    }
+    return look->locked;
+}
+
 /* Lengths are garbage until the version is checked; what is in a page stays in it. */
 static bool shape_is_possible(const struct store *store, uint64_t location, uint32_t shape) {
     return item_total_bytes(shape) <= slab_bytes_to_page_end(&store->pool, location);
@@ -203,6 +227,9 @@ static enum look_result look_at_item(struct look *look) {
     }
     if (look->head->expiry != 0 && look->head->expiry <= look->core->now) {
         return LOOK_EXPIRED;
+    }
+    if (look->lookup != NULL && !lookup_decide(look, item, shape)) {
+        return LOOK_LOCKED;
     }
     enum look_result result = value_deliver(look, item, shape);
     return result == LOOK_HIT && !look_is_valid(look) ? LOOK_AGAIN : result;
@@ -309,6 +336,9 @@ static void look_refresh(const struct look *look) {
 static enum look_result look_until_done(struct look *look) {
     for (unsigned i = 0; i < READ_TRIES_MAX; i++) {
         enum look_result result = look_once(look);
+        if (result == LOOK_LOCKED) {
+            break;
+        }
         if (result != LOOK_AGAIN) {
             return result;
         }
@@ -325,18 +355,23 @@ static enum look_result look_until_done(struct look *look) {
 static enum store_read look_run(struct look *look) {
     enum look_result result = look_until_done(look);
     bool hit = result == LOOK_HIT || result == LOOK_LENT;
-    if (hit && look->sink->access != STORE_ACCESS_QUIET) {
+    enum store_access access = look->sink->access;
+    if (hit && (access == STORE_ACCESS_COUNTED || access == STORE_ACCESS_EXPIRY)) {
         look_count(look);
         look_refresh(look);
     }
     if (look->locked) {
         partition_unlock(look->core, look->p);
     }
-    if (hit && look->sink->access == STORE_ACCESS_EXPIRY) {
+    bool created = look->lookup != NULL && look->lookup->created; /* has the expiry it shall have */
+    if (hit && access >= STORE_ACCESS_EXPIRY && !created) {
         /* Gone or replaced meanwhile, or no memory for the field: the value was right when it was
          * read, and what came after it overrules this expiry. */
-        (void)touch_version(look->core, look->key, look->sink->expiry, look->head->version);
-        look->head->expiry = look->sink->expiry;
+        const struct touch touch = {.expiry = look->sink->expiry,
+                                    .expect_version = look->head->version,
+                                    .counted = access == STORE_ACCESS_EXPIRY};
+        (void)touch_item(look->core, look->key, &touch);
+        look->head->expiry = look->lookup != NULL ? look->head->expiry : look->sink->expiry;
     }
     return (enum store_read)result;
 }
@@ -365,4 +400,48 @@ enum store_read read_for_rewrite(struct store_core *core, const struct store_key
                         .lease = lease,
                         .force_lend = true};
     return look_run(&look);
+}
+
+/* Rounds of a vivifying read: an item that was just created may be gone again. */
+#define VIVIFY_ROUNDS_MAX 16u
+
+/* True: look again, the item is there or was. */
+static bool lookup_create(struct store_core *core, const struct store_key *key,
+                          struct store_lookup *lookup) {
+    struct store_write write = {
+        .key = *key,
+        .mode = STORE_ADD,
+        .expiry = lookup->vivify_expiry,
+        .set_token = lookup->set_token,
+        .token = lookup->token,
+        .key_is_binary = lookup->key_is_binary,
+        .win_sent = true,
+    };
+    struct iovec nothing = {(void *)(uintptr_t)key->data, 0};
+    enum store_outcome outcome = store_put(core, &write, &nothing, NULL);
+    lookup->created = outcome == STORE_OK;
+    return lookup->created || outcome == STORE_NOT_STORED;
+}
+
+enum store_read store_look_up(struct store_core *core, const struct store_key *key,
+                              struct store_lookup *lookup, struct store_head *head,
+                              struct store_lease *lease) {
+    enum store_read read = STORE_MISS;
+    lookup->created = false;
+    for (unsigned i = 0; i < VIVIFY_ROUNDS_MAX; i++) {
+        struct look look = {.core = core,
+                            .p = partition_of(core->store, key->hash),
+                            .key = key,
+                            .sink = &lookup->sink,
+                            .head = head,
+                            .lease = lease,
+                            .lookup = lookup};
+        lookup->won = false;
+        read = look_run(&look);
+        bool hit = read == STORE_HIT || read == STORE_LENT;
+        if (hit || !lookup->vivify || !lookup_create(core, key, lookup)) {
+            break;
+        }
+    }
+    return read;
 }

@@ -115,6 +115,7 @@ enum store_access {
     STORE_ACCESS_COUNTED, /* counts for eviction and last-access time */
     STORE_ACCESS_QUIET,   /* changes nothing (meta u, me) */
     STORE_ACCESS_EXPIRY,  /* counts, and sets the expiry to sink->expiry (gat): a write */
+    STORE_ACCESS_EXPIRY_QUIET, /* sets the expiry, changes nothing else (meta T with u) */
 };
 
 /* How a value is read and where it goes. The store calls place() with the head of the item it
@@ -156,6 +157,28 @@ enum store_read store_get(struct store_core *core, const struct store_key *key,
                           struct store_sink *sink, struct store_head *head,
                           struct store_lease *lease);
 
+/* What a meta get does besides reading. Zeroed, it does what store_get does, and hands out the win
+ * of a stale item. */
+struct store_lookup {
+    struct store_sink sink; /* first: as for store_get */
+    bool vivify;            /* a miss creates an empty item, and wins */
+    uint32_t vivify_expiry; /* its expiry */
+    bool set_token;         /* its token is `token`, else one of the store's */
+    uint64_t token;
+    bool key_is_binary;
+    bool recache;            /* an item that expires before recache_before: the first asker wins */
+    uint32_t recache_before; /* store seconds */
+    bool recache_touched;    /* look at the expiry that this access sets, not at the old one */
+    bool won;     /* out: this caller shall recompute the value; set before place() is called */
+    bool created; /* out: by this call */
+};
+
+/* As store_get. head->win_sent is as it was before; a win marks the item. Takes the lock only to
+ * create, to touch, and to hand out a win. */
+enum store_read store_look_up(struct store_core *core, const struct store_key *key,
+                              struct store_lookup *lookup, struct store_head *head,
+                              struct store_lease *lease);
+
 uint64_t store_lend_bytes_min(void);
 
 /* Fills up to `count` iovecs with the bytes of the lent value from `*offset` on and advances it.
@@ -182,6 +205,12 @@ struct store_write {
     bool set_token; /* meta E: the client chose the token */
     uint64_t token;
     bool key_is_binary;
+    bool stale;      /* the new item is marked stale */
+    bool win_sent;   /* its win is out */
+    bool invalidate; /* with compare: a token lower than the item's serves too, and the new item is
+                      * stale, keeps the old one's expiry and its win */
+    bool create;     /* append, prepend: a missing item is stored, with client_flags and expiry */
+    uint64_t *value_bytes; /* out, may be NULL: of the joined value after append, prepend */
 };
 
 /* memcached's size of an item, which -I bounds: 48 + 8 (with CAS) + (4 if flags) + key + 1 + value
@@ -245,10 +274,51 @@ enum store_outcome store_delete(struct store_core *core, const struct store_key 
 enum store_outcome store_touch(struct store_core *core, const struct store_key *key,
                                uint32_t expiry);
 
+/* A delete with conditions, or what is left instead of the item. */
+struct store_removal {
+    bool compare; /* only if the item's token is compare_token, else STORE_EXISTS */
+    uint64_t compare_token;
+    bool invalidate; /* keep the item, stale, with a new token, its win to be had again */
+    bool drop_value; /* keep the item, without value, client flags and, but for `touch`, expiry */
+    bool touch;      /* what is kept gets this expiry */
+    uint32_t expiry;
+    bool set_token; /* what is kept gets this token; else drop_value alone keeps the old one */
+    uint64_t token;
+};
+
+enum store_outcome store_remove(struct store_core *core, const struct store_key *key,
+                                const struct store_removal *removal);
+
 /* incr and decr: 64-bit wrap on incr, stop at 0 on decr; a shorter text keeps its length, padded
  * with spaces. STORE_OK: *value is the new number. */
 enum store_outcome store_arith(struct store_core *core, const struct store_key *key, bool decrement,
                                uint64_t delta, uint64_t *value);
+
+/* The same with all that meta and binary ask for. */
+struct store_count {
+    bool decrement;
+    uint64_t delta;
+    bool compare; /* only if the item's token is compare_token, else STORE_EXISTS */
+    uint64_t compare_token;
+    bool create; /* a missing item is stored with `initial` and create_expiry */
+    uint64_t initial;
+    uint32_t create_expiry;
+    bool touch; /* an item that is there gets this expiry */
+    uint32_t expiry;
+    bool set_token; /* the result gets this token */
+    uint64_t token;
+    bool key_is_binary; /* mark of a created item */
+};
+
+struct store_counted {
+    uint64_t value;  /* the new number */
+    uint64_t token;
+    uint32_t expiry; /* before this change; of a created item STORE_EXPIRY_NEVER */
+    bool created;
+};
+
+enum store_outcome store_count(struct store_core *core, const struct store_key *key,
+                               const struct store_count *count, struct store_counted *counted);
 
 /* flush_all: everything stored before `when` (store seconds; <= now = immediately) is dead from
  * `when` on. One pending flush; a later call replaces it. */

@@ -433,6 +433,12 @@ enum store_outcome store_upload_commit(struct store_core *core, struct store_upl
             outcome = extend_with_upload(core, upload, token);
             upload_release(upload);
         }
+        if (outcome == STORE_NOT_STORED && upload->write.create) {
+            bool changed_meanwhile;
+            upload->write.mode = STORE_ADD; /* its chunks become the item */
+            upload->write.compare = false;
+            return upload_commit_expecting(core, upload, 0, &changed_meanwhile, token);
+        }
         store_upload_abandon(core, upload);
         return outcome;
     }

@@ -112,6 +112,7 @@ struct extension {
     const struct iovec *piece;         /* else here */
     uint64_t piece_bytes;
     uint64_t *token;
+    struct rewriting *rewriting; /* NULL: an append or prepend */
     bool changed;
 };
 
@@ -179,6 +180,38 @@ static enum store_outcome extend_chained(struct extension *ext) {
                                    ext->token);
 }
 
+/* Nothing is there: an append that may create stores its piece; one that was uploaded does that in
+ * store_upload_commit(). */
+static enum store_outcome extend_missing(struct extension *ext) {
+    if (ext->rewriting != NULL) {
+        return STORE_NOT_FOUND;
+    }
+    if (!ext->write->create) {
+        return ext->write->compare ? STORE_NOT_FOUND : STORE_NOT_STORED;
+    }
+    if (ext->piece_upload != NULL) {
+        return STORE_NOT_STORED;
+    }
+    ext->whole = *ext->write;
+    ext->whole.mode = STORE_ADD;
+    ext->whole.compare = false;
+    enum store_outcome outcome = store_put(ext->core, &ext->whole, ext->piece, ext->token);
+    ext->changed = outcome == STORE_NOT_STORED; /* somebody was faster: append to that */
+    return outcome;
+}
+
+/* What the item that was read becomes. */
+static void extend_form(struct extension *ext) {
+    ext->whole = *ext->write;
+    ext->whole.mode = STORE_SET;
+    ext->whole.client_flags = ext->head.client_flags;
+    ext->whole.expiry = ext->head.expiry;
+    ext->whole.key_is_binary = ext->head.key_is_binary;
+    if (ext->rewriting != NULL) {
+        ext->rewriting->form(ext->rewriting, &ext->head, &ext->whole);
+    }
+}
+
 /* One try: reads what is there and replaces just that. */
 static enum store_outcome extend_once(struct extension *ext) {
     struct store_core *core = ext->core;
@@ -192,13 +225,14 @@ static enum store_outcome extend_once(struct extension *ext) {
     enum store_read read = read_for_rewrite(core, &ext->write->key, &sink.sink, &ext->head,
                                             &ext->lease);
     if (read != STORE_HIT && read != STORE_LENT) {
-        return ext->write->compare ? STORE_NOT_FOUND : STORE_NOT_STORED;
+        return extend_missing(ext);
     }
-    ext->whole = *ext->write;
-    ext->whole.mode = STORE_SET;
-    ext->whole.client_flags = ext->head.client_flags;
-    ext->whole.expiry = ext->head.expiry;
-    ext->whole.key_is_binary = ext->head.key_is_binary;
+    extend_form(ext);
+    if (ext->rewriting != NULL && ext->rewriting->drop_value) {
+        store_lease_return(core, &ext->lease);
+        ext->head.value_bytes = 0;
+        read = STORE_HIT;
+    }
     uint64_t bytes = ext->head.value_bytes + ext->piece_bytes;
     if (!store_item_fits(core->store, ext->whole.key.len, ext->whole.client_flags, bytes)) {
         return STORE_NOT_STORED;
@@ -214,10 +248,24 @@ static enum store_outcome extend(struct extension *ext) {
         enum store_outcome outcome = extend_once(ext);
         store_lease_return(ext->core, &ext->lease);
         if (!ext->changed) {
+            if (outcome == STORE_OK && ext->write->value_bytes != NULL) {
+                *ext->write->value_bytes = ext->whole.mode == STORE_ADD
+                                               ? ext->piece_bytes
+                                               : ext->head.value_bytes + ext->piece_bytes;
+            }
             return outcome == STORE_TOO_LARGE ? STORE_NOT_STORED : outcome;
         }
     }
     return STORE_NO_MEMORY;
+}
+
+enum store_outcome write_anew(struct store_core *core, const struct store_key *key,
+                              struct rewriting *rewriting) {
+    const struct store_write write = {.key = *key, .mode = STORE_APPEND};
+    const struct iovec nothing = {core->scratch, 0};
+    struct extension ext = {
+        .core = core, .write = &write, .piece = &nothing, .rewriting = rewriting};
+    return extend(&ext);
 }
 
 enum store_outcome extend_with_upload(struct store_core *core, struct store_upload *upload,

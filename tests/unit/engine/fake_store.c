@@ -534,3 +534,24 @@ void store_flush(struct store_core *core, uint32_t when) {
         fake_unlink(core->store, core->store->items);
     }
 }
+
+/* What only meta and binary ask for is tested over the store itself. */
+enum store_read store_look_up(struct store_core *core, const struct store_key *key,
+                              struct store_lookup *lookup, struct store_head *head,
+                              struct store_lease *lease) {
+    ASSERT(!lookup->vivify && !lookup->recache);
+    return store_get(core, key, &lookup->sink, head, lease);
+}
+
+enum store_outcome store_remove(struct store_core *core, const struct store_key *key,
+                                const struct store_removal *removal) {
+    ASSERT(!removal->compare && !removal->invalidate && !removal->drop_value);
+    return store_delete(core, key);
+}
+
+enum store_outcome store_count(struct store_core *core, const struct store_key *key,
+                               const struct store_count *count, struct store_counted *counted) {
+    ASSERT(!count->compare && !count->create && !count->touch && !count->set_token);
+    *counted = (struct store_counted){0};
+    return store_arith(core, key, count->decrement, count->delta, &counted->value);
+}

@@ -83,7 +83,8 @@ static void gat_reads_and_touches_the_same_item(void **state) {
     /* What another stored since the value was read keeps its own expiry. */
     assert_int_equal(put_text(&f, "key", "newer"), STORE_OK);
     struct store_key key = key_of(&f, "key");
-    assert_int_equal(touch_version(f.core, &key, 6000, version), STORE_EXISTS);
+    const struct touch touch = {.expiry = 6000, .expect_version = version, .counted = true};
+    assert_int_equal(touch_item(f.core, &key, &touch), STORE_EXISTS);
     assert_int_equal(get(&f, "key").head.expiry, 0);
     fixture_close(&f);
 }
