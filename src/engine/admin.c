@@ -9,11 +9,32 @@
 
 enum { ADMIN_LINE_BYTES_MAX = 4096 };
 
+/* A packet of status 0 with key and value. */
+static void admin_append_packet(struct reply *reply, const struct request *request,
+                                struct span key, struct span value) {
+    const struct response_packet packet = {.key = key, .value_bytes = value.len};
+    uint8_t *to = reply->broken ? NULL
+                                : reply_reserve(reply, RESPONSE_HEAD_BYTES_MAX + key.len +
+                                                           value.len);
+
+    if (!to) {
+        reply->broken = true;
+        return;
+    }
+    size_t bytes = response_write_packet(to, request, &packet);
+
+    memcpy(to + bytes, value.data, value.len);
+    reply_commit(reply, bytes + value.len);
+}
+
 void admin_version(struct engine_core *core, struct engine_request *entry) {
     struct reply *reply = &entry->session->reply;
     struct span version = span_from_text(core->config->version);
 
-    if (reply_append(reply, "VERSION ", 8) && reply_append(reply, version.data, version.len)) {
+    if (entry->request.protocol == REQUEST_BINARY) {
+        admin_append_packet(reply, &entry->request, span_of("", 0), version);
+    } else if (reply_append(reply, "VERSION ", 8) &&
+               reply_append(reply, version.data, version.len)) {
         (void)reply_append(reply, "\r\n", 2);
     }
     if (core->config->log) {
@@ -22,7 +43,9 @@ void admin_version(struct engine_core *core, struct engine_request *entry) {
 }
 
 void admin_quit(struct engine_core *core, struct engine_request *entry) {
-    (void)core;
+    if (entry->request.protocol == REQUEST_BINARY) {
+        execute_answer(core, entry->session, &entry->request, OUTCOME_OK);
+    }
     session_close(entry->session, SESSION_CLOSE_NORMAL);
 }
 
@@ -30,16 +53,19 @@ void admin_flush_all(struct engine_core *core, struct engine_request *entry) {
     const struct request *request = &entry->request;
     struct span token;
     int32_t delay = 0;
+    int64_t seconds;
     enum outcome outcome = OUTCOME_OK;
+    bool binary = request->protocol == REQUEST_BINARY;
 
     counter_add(&core->counters.cmd_flush, 1);
     if (!core->config->flush_enabled) {
         outcome = OUTCOME_FLUSH_NOT_ALLOWED;
-    } else if (request_tokens(request->arguments, &token, 1) == 1 &&
+    } else if (!binary && request_tokens(request->arguments, &token, 1) == 1 &&
                !number_parse_i32(token, &delay)) {
         outcome = OUTCOME_INVALID_EXPTIME;
     } else {
-        store_flush(core->store_core, delay > 0 ? engine_expiry(core, delay) : core->now);
+        seconds = binary ? (int64_t)(uint32_t)request->exptime : delay;
+        store_flush(core->store_core, seconds > 0 ? engine_expiry(core, seconds) : core->now);
     }
     execute_answer(core, entry->session, request, outcome);
 }
@@ -68,9 +94,18 @@ void admin_run(struct engine_core *core, struct engine_request *entry) {
 
 /* -- writing statistics ------------------------------------------------------------------------ */
 
+/* A parked answer that goes on later has no request any more; only ASCII has such. */
+static bool admin_is_binary(const struct admin_call *call) {
+    return call->request && call->request->protocol == REQUEST_BINARY;
+}
+
 void admin_stat_span(struct admin_call *call, struct span name, struct span value) {
     struct reply *reply = call->reply;
     size_t bytes = 5 + name.len + 1 + value.len + 2;
+    if (admin_is_binary(call)) {
+        admin_append_packet(reply, call->request, name, value);
+        return;
+    }
     uint8_t *to = reply->broken ? NULL : reply_reserve(reply, bytes);
 
     if (!to) {
@@ -106,7 +141,9 @@ void admin_stat_u64(struct admin_call *call, const char *name, uint64_t value) {
 }
 
 void admin_stat_end(struct admin_call *call) {
-    if (!call->reply->broken) {
+    if (admin_is_binary(call)) {
+        admin_append_packet(call->reply, call->request, span_of("", 0), span_of("", 0));
+    } else if (!call->reply->broken) {
         (void)reply_append(call->reply, "END\r\n", 5);
     }
 }

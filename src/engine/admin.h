@@ -24,7 +24,7 @@ struct admin_call {
     struct engine_core *core;
     struct session *session;
     struct reply *reply; /* where the answer goes */
-    const struct request *request;
+    const struct request *request; /* NULL when a parked slot goes on: ASCII then */
     const struct span *tokens; /* behind the command word; a final noreply is not among them */
     unsigned token_count;
     void *context; /* of the hooks */

@@ -73,6 +73,10 @@ void execute_answer(struct engine_core *core, struct session *session,
     if (request->noreply || outcome == OUTCOME_NONE) {
         return;
     }
+    if (__builtin_expect(request->protocol != REQUEST_ASCII, 0)) {
+        execute_answer_result(core, session, request, outcome, NULL);
+        return;
+    }
     uint8_t *to = reply_reserve(&session->reply, RESPONSE_LINE_BYTES_MAX);
 
     if (!to) {
@@ -81,6 +85,23 @@ void execute_answer(struct engine_core *core, struct session *session,
     }
     reply_commit(&session->reply, response_write_outcome(to, request, outcome));
     if (core->config->log) {
+        execute_log_reply(core, session, outcome_text(outcome));
+    }
+}
+
+void execute_answer_result(struct engine_core *core, struct session *session,
+                           const struct request *request, enum outcome outcome,
+                           const struct response_result *result) {
+    uint8_t *to = reply_reserve(&session->reply, RESPONSE_RESULT_BYTES_MAX);
+
+    if (!to) {
+        session->reply.broken = true;
+        return;
+    }
+    size_t bytes = response_write_result(to, request, outcome, result);
+
+    reply_commit(&session->reply, bytes);
+    if (core->config->log && bytes > 0) {
         execute_log_reply(core, session, outcome_text(outcome));
     }
 }
@@ -120,9 +141,12 @@ static void engine_execute_entry(struct engine_core *core, struct engine_request
     if (session->rewound || session->close_reason != SESSION_OPEN) {
         return;
     }
-    if (entry->request.verb == VERB_FAIL) {
+    if (entry->request.verb >= VERB_FAIL) {
         /* always room for that much: its input may be swallowed and can't be taken back */
         execute_answer(core, session, &entry->request, (enum outcome)entry->request.outcome);
+        if (entry->request.verb == VERB_HANG_UP) {
+            session_close(session, SESSION_CLOSE_ERROR);
+        }
         return;
     }
     if (!session_admits(session, &entry->request)) {

@@ -25,6 +25,7 @@
 #include "src/engine/admin.h"
 #include "src/engine/buffers.h"
 #include "src/engine/counters.h"
+#include "src/proto/meta.h"
 #include "src/proto/parser.h"
 #include "src/proto/request.h"
 #include "src/store/store.h"
@@ -85,6 +86,7 @@ struct engine_core {
     struct session *ready_head; /* sessions with input left that nothing blocks */
     struct session *ready_tail;
     struct buffers buffers;
+    uint8_t decoded_key[META_KEY_BYTES_MAX]; /* of the request that is executed, if base64 */
     CACHE_ALIGNED struct counters counters;
     struct engine_request window[ENGINE_WINDOW_MAX];
 };

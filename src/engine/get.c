@@ -10,6 +10,7 @@ struct get_sink {
     const struct request *request;
     uint8_t *run;      /* the reserved bytes; NULL: nothing placed */
     size_t head_bytes; /* of them written before the value */
+    bool no_value; /* binary touch: the head is all */
 };
 
 static size_t get_write_head(uint8_t *to, const struct request *request,
@@ -34,7 +35,7 @@ static uint8_t *get_place(struct store_sink *sink, const struct store_head *head
         return NULL;
     }
     get->head_bytes = get_write_head(get->run, get->request, head);
-    return get->run + get->head_bytes;
+    return get->no_value ? NULL : get->run + get->head_bytes;
 }
 
 /* No room for the value: memcached's words, and then the end, because values that are on their way
@@ -92,7 +93,7 @@ static void get_miss(struct session *session, const struct request *request) {
     if (!request->last) {
         return;
     }
-    to = reply_reserve(&session->reply, RESPONSE_LINE_BYTES_MAX);
+    to = reply_reserve(&session->reply, RESPONSE_HEAD_BYTES_MAX);
     if (!to) {
         session->reply.broken = true;
         return;
@@ -122,22 +123,25 @@ void get_execute(struct engine_core *core, struct engine_request *entry) {
     struct get_sink sink = {
         .sink = {.place = get_place,
                  .access = touching ? STORE_ACCESS_EXPIRY : STORE_ACCESS_COUNTED,
-                 .expiry = touching ? engine_expiry(core, request->exptime) : 0},
+                 .expiry = touching ? execute_expiry(core, request, request->exptime) : 0},
         .core = core,
         .reply = &session->reply,
         .request = request,
+        .no_value = touching && request->protocol == REQUEST_BINARY &&
+                    (request->meta & BINARY_NO_VALUE) != 0,
     };
     struct store_key key = execute_key(entry);
     struct store_head head;
     struct store_lease lease;
-    enum store_read read = store_get(core->store_core, &key, &sink.sink, &head, &lease);
+    enum store_read read =
+        store_get(core->store_core, &key, &sink.sink, &head, sink.no_value ? NULL : &lease);
 
     get_count(core, touching, read);
     if (__builtin_expect(core->config->log != NULL, 0)) {
         get_log(core, session, request, read == STORE_HIT || read == STORE_LENT);
     }
     if (read == STORE_HIT && sink.run) {
-        size_t bytes = sink.head_bytes + (size_t)head.value_bytes;
+        size_t bytes = sink.head_bytes + (sink.no_value ? 0 : (size_t)head.value_bytes);
 
         bytes += response_write_tail(sink.run + bytes, request);
         reply_commit(&session->reply, bytes);

@@ -14,6 +14,7 @@ libengine_a_SOURCES += src/engine/engine.h
 libengine_a_SOURCES += src/engine/execute.h
 libengine_a_SOURCES += src/engine/get.c
 libengine_a_SOURCES += src/engine/item.c
+libengine_a_SOURCES += src/engine/meta.c
 libengine_a_SOURCES += src/engine/reply.c
 libengine_a_SOURCES += src/engine/reply.h
 libengine_a_SOURCES += src/engine/session.c

@@ -186,7 +186,9 @@ static void session_announce(struct session *session, struct engine_request *ent
         return;
     }
     counter_add(&core->counters.requests, 1);
-    announced.hash = store_hash(core->store, announced.request.key.data, announced.request.key.len);
+    struct span key = execute_key_bytes(core, &announced.request);
+
+    announced.hash = store_hash(core->store, key.data, key.len);
     upload_begin(session, &announced);
 }
 
@@ -286,7 +288,9 @@ static inline void session_enqueue(struct engine_core *core, struct engine_reque
 
     entry->has_key = REQUEST_VERB_HAS_KEY(request->verb);
     if (entry->has_key) {
-        entry->hash = store_hash(core->store, request->key.data, request->key.len);
+        struct span key = execute_key_bytes(core, request);
+
+        entry->hash = store_hash(core->store, key.data, key.len);
         store_prefetch_bucket(core->store_core, entry->hash, request->verb != VERB_GET);
     }
 }
@@ -317,7 +321,8 @@ static enum parse_result session_fill(struct source *source, unsigned requests_m
         }
         entry->session = session;
         entry->from_buffer = from_buffer;
-        if (__builtin_expect(log, 0) && entry->request.line_bytes_left == 0) {
+        if (__builtin_expect(log, 0) && entry->request.line_bytes_left == 0 &&
+            entry->request.protocol != REQUEST_BINARY) {
             size_t offset = entry->request.input_offset;
 
             execute_log_line(core, session, span_of(source->start + offset, source->end - offset));

@@ -10,6 +10,36 @@ static void upload_free(struct session *session) {
     buffers_give(&session->core->buffers, upload, upload->memory_bytes);
 }
 
+/* Keeps of the flags what the answer needs, one of each: O, k, c, s. */
+static void upload_keep_flags(struct session_upload *upload, struct span flags) {
+    struct span tokens[META_TOKENS_MAX];
+    unsigned count = request_tokens(flags, tokens, META_TOKENS_MAX);
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        size_t len = tokens[i].data[0] == 'O' ? tokens[i].len : 1;
+
+        if (memchr("Okcs", tokens[i].data[0], 4)) {
+            ASSERT(bytes + 1 + len <= sizeof upload->flags_text);
+            upload->flags_text[bytes] = ' ';
+            memcpy(upload->flags_text + bytes + 1, tokens[i].data, len);
+            bytes += 1 + len;
+        }
+    }
+    upload->request.arguments = span_of(upload->flags_text, bytes);
+}
+
+/* The request outlives the input that it came in. */
+static void upload_keep_request(struct session_upload *upload, const struct request *request) {
+    upload->request = *request;
+    memcpy(upload->key_text, request->key.data, request->key.len);
+    upload->request.key = span_of(upload->key_text, request->key.len);
+    if (request->protocol == REQUEST_META) {
+        upload_keep_flags(upload, request->arguments);
+    }
+    upload->tail_wanted = (uint8_t)request_value_end_bytes(request);
+}
+
 static enum store_outcome upload_open(struct session *session, struct session_upload *upload,
                                       const struct engine_request *entry) {
     struct engine_core *core = session->core;
@@ -19,9 +49,9 @@ static enum store_outcome upload_open(struct session *session, struct session_up
     enum store_outcome outcome = store_upload_begin(core->store_core, &upload->store, &write,
                                                     entry->request.value_bytes);
 
+    write_forget(core, &entry->request, &write.key, outcome);
     if (outcome == STORE_OK) {
-        upload->request = entry->request;
-        upload->request.key = span_of(upload->store.key_copy, entry->request.key.len);
+        upload_keep_request(upload, &entry->request);
         upload->received_bytes = 0;
         upload->direct_bytes = 0;
         upload->direct = false;
@@ -49,8 +79,9 @@ void upload_begin(struct session *session, const struct engine_request *entry) {
     if (upload) {
         buffers_give(&core->buffers, upload, memory_bytes);
     }
-    parser_swallow(&session->parser, entry->request.value_bytes + 2, write_refuse(core, outcome),
-                   entry->request.noreply);
+    parser_swallow(&session->parser, &entry->request,
+                   entry->request.value_bytes + request_value_end_bytes(&entry->request),
+                   write_refuse(core, outcome));
 }
 
 /* All bytes are there. */
@@ -59,10 +90,13 @@ static void upload_finish(struct session *session) {
     struct session_upload *upload = session->upload;
     struct request *request = &upload->request;
     enum store_outcome outcome = upload->store.failed;
-    bool well_ended = memcmp(upload->tail, "\r\n", 2) == 0;
+    struct response_result result = {.value_bytes = request->value_bytes};
+    bool well_ended = memcmp(upload->tail, "\r\n", upload->tail_wanted) == 0;
 
     if (outcome == STORE_OK && well_ended) {
-        outcome = store_upload_commit(core->store_core, &upload->store, NULL);
+        upload->store.write.value_bytes = &result.value_bytes;
+        outcome = store_upload_commit(core->store_core, &upload->store, &result.cas);
+        result.cas = outcome == STORE_OK ? result.cas : 0;
     } else {
         store_upload_abandon(core->store_core, &upload->store);
     }
@@ -73,9 +107,18 @@ static void upload_finish(struct session *session) {
         counter_add(&core->counters.cmd_set, 1);
         execute_answer(core, session, request, OUTCOME_BAD_DATA_CHUNK);
     } else {
-        write_finish(core, session, request, outcome);
+        write_finish(core, session, request, outcome, &result);
     }
     upload_free(session);
+}
+
+static void upload_finish_whole(struct session *session) {
+    const struct session_upload *upload = session->upload;
+
+    if (upload->received_bytes == upload->request.value_bytes &&
+        upload->tail_bytes == upload->tail_wanted) {
+        upload_finish(session);
+    }
 }
 
 static void upload_take_tail(struct session_upload *upload, const uint8_t *data, size_t bytes) {
@@ -93,13 +136,11 @@ size_t upload_feed(struct session *session, const uint8_t *data, size_t bytes) {
         store_upload_append(session->core->store_core, &upload->store, data, value_bytes);
         upload->received_bytes += value_bytes;
     }
-    size_t tail_left = sizeof upload->tail - upload->tail_bytes;
+    size_t tail_left = (size_t)(upload->tail_wanted - upload->tail_bytes);
     size_t tail_bytes = bytes - value_bytes < tail_left ? bytes - value_bytes : tail_left;
 
     upload_take_tail(upload, data + value_bytes, tail_bytes);
-    if (upload->tail_bytes == sizeof upload->tail) {
-        upload_finish(session);
-    }
+    upload_finish_whole(session);
     return value_bytes + tail_bytes;
 }
 
@@ -137,8 +178,9 @@ unsigned session_direct_space(struct session *session, struct iovec *iovecs, uns
         upload->direct_bytes += iovecs[i].iov_len;
     }
     upload->direct = used > 0;
-    if (used > 0 && upload->direct_bytes == left) {
-        iovecs[used++] = (struct iovec){.iov_base = upload->tail, .iov_len = sizeof upload->tail};
+    if (used > 0 && upload->direct_bytes == left && upload->tail_wanted > 0) {
+        iovecs[used++] =
+            (struct iovec){.iov_base = upload->tail, .iov_len = upload->tail_wanted};
     }
     return used;
 }
@@ -146,7 +188,7 @@ unsigned session_direct_space(struct session *session, struct iovec *iovecs, uns
 void session_received_direct(struct session *session, size_t bytes) {
     struct session_upload *upload = session->upload;
 
-    ASSERT(upload && upload->direct && bytes <= upload->direct_bytes + sizeof upload->tail);
+    ASSERT(upload && upload->direct && bytes <= upload->direct_bytes + upload->tail_wanted);
     size_t value_bytes = bytes < upload->direct_bytes ? bytes : upload->direct_bytes;
 
     store_upload_advance(session->core->store_core, &upload->store, value_bytes);
@@ -154,7 +196,5 @@ void session_received_direct(struct session *session, size_t bytes) {
     upload->received_bytes += value_bytes;
     upload->tail_bytes = (uint8_t)(bytes - value_bytes);
     session_touch(session);
-    if (upload->tail_bytes == sizeof upload->tail) {
-        upload_finish(session);
-    }
+    upload_finish_whole(session);
 }

@@ -11,15 +11,20 @@
 #include "src/engine/engine.h"
 #include "src/engine/session.h"
 
+enum { UPLOAD_FLAGS_BYTES_MAX = META_OPAQUE_BYTES_MAX + 3 * 2 + 2 };
+
 struct session_upload {
     struct store_upload store;
-    struct request request; /* its key points into store.key_copy */
+    struct request request; /* its spans point into this block */
     uint64_t received_bytes; /* of the value */
     size_t memory_bytes;     /* of this block */
     size_t direct_bytes;     /* lent for a direct receive; 0: none */
     bool direct;
     uint8_t tail[2];
     uint8_t tail_bytes;
+    uint8_t tail_wanted; /* 2, or 0 with binary */
+    uint8_t key_text[REQUEST_KEY_BYTES_MAX]; /* meta: the key as it came */
+    uint8_t flags_text[UPLOAD_FLAGS_BYTES_MAX]; /* meta: the flags that are returned */
 };
 
 /* Starts the upload that `entry` announces, or has the parser swallow it. */

@@ -16,6 +16,25 @@ static enum store_mode write_mode(enum verb verb) {
     }
 }
 
+/* What only meta and binary requests can ask for. */
+static void write_prepare_more(const struct engine_core *core, const struct request *request,
+                               struct store_write *write) {
+    bool joins = request->verb == VERB_APPEND || request->verb == VERB_PREPEND;
+
+    if (request->protocol == REQUEST_BINARY) {
+        write->expiry = execute_expiry(core, request, request->exptime);
+        write->compare |= (request->meta & BINARY_COMPARE) != 0;
+    } else {
+        write->compare |= joins && (request->meta & META_COMPARE) != 0 && request->cas != 0;
+        write->invalidate = write->compare && !joins && (request->meta & META_INVALIDATE) != 0;
+        write->create = joins && (request->meta & META_VIVIFY) != 0;
+        write->set_token = (request->meta & META_TOKEN) != 0 && request->token != 0;
+        write->token = request->token;
+        write->key_is_binary = request_key_is_base64(request);
+    }
+    write->compare_token = write->compare ? request->cas : 0;
+}
+
 void write_prepare(const struct engine_core *core, const struct request *request,
                    struct store_key key, struct store_write *write) {
     *write = (struct store_write){
@@ -26,6 +45,9 @@ void write_prepare(const struct engine_core *core, const struct request *request
         .compare = request->verb == VERB_CAS,
         .compare_token = request->verb == VERB_CAS ? request->cas : 0,
     };
+    if (__builtin_expect(request->protocol != REQUEST_ASCII, 0)) {
+        write_prepare_more(core, request, write);
+    }
 }
 
 enum outcome write_refuse(struct engine_core *core, enum store_outcome outcome) {
@@ -64,7 +86,7 @@ static enum outcome write_outcome(struct engine_core *core, const struct request
     case STORE_EXISTS:
         return OUTCOME_EXISTS;
     case STORE_NOT_FOUND:
-        return OUTCOME_NOT_FOUND;
+        return request->verb == VERB_CAS ? OUTCOME_NOT_FOUND : OUTCOME_NOT_STORED;
     case STORE_TOO_LARGE:
     case STORE_NO_MEMORY:
         return write_failed_joining(core, request) ? OUTCOME_NOT_STORED
@@ -74,8 +96,17 @@ static enum outcome write_outcome(struct engine_core *core, const struct request
     }
 }
 
+void write_forget(struct engine_core *core, const struct request *request,
+                  const struct store_key *key, enum store_outcome outcome) {
+    bool refused = outcome == STORE_TOO_LARGE || outcome == STORE_NO_MEMORY;
+
+    if (request->protocol == REQUEST_META && refused && !write_failed_joining(core, request)) {
+        (void)store_delete(core->store_core, key);
+    }
+}
+
 void write_finish(struct engine_core *core, struct session *session, const struct request *request,
-                  enum store_outcome outcome) {
+                  enum store_outcome outcome, const struct response_result *result) {
     enum outcome answer = write_outcome(core, request, outcome);
 
     if (answer != OUTCOME_TOO_LARGE && answer != OUTCOME_NO_MEMORY_STORING) {
@@ -84,7 +115,11 @@ void write_finish(struct engine_core *core, struct session *session, const struc
     if (request->verb == VERB_CAS) {
         write_count_cas(core, outcome);
     }
-    execute_answer(core, session, request, answer);
+    if (__builtin_expect(request->protocol != REQUEST_ASCII, 0)) {
+        execute_answer_result(core, session, request, answer, result);
+    } else {
+        execute_answer(core, session, request, answer);
+    }
 }
 
 /* The value does not end where it should. Its size is looked at first, as memcached does. */
@@ -97,10 +132,24 @@ static void write_bad_end(struct engine_core *core, struct engine_request *entry
         execute_answer(core, entry->session, request, OUTCOME_BAD_DATA_CHUNK);
         return;
     }
-    if (request->verb == VERB_SET) {
+    if (request->verb == VERB_SET || request->protocol == REQUEST_META) {
         (void)store_delete(core->store_core, &write->key);
     }
     execute_answer(core, entry->session, request, write_refuse(core, STORE_TOO_LARGE));
+}
+
+/* The same with the answer's figures. */
+static void write_execute_told(struct engine_core *core, struct engine_request *entry,
+                               struct store_write *write, const struct iovec *value) {
+    struct response_result result = {.value_bytes = entry->request.value_bytes};
+    uint64_t token = 0;
+
+    write->value_bytes = &result.value_bytes;
+    enum store_outcome outcome = store_put(core->store_core, write, value, &token);
+
+    result.cas = outcome == STORE_OK ? token : 0;
+    write_forget(core, &entry->request, &write->key, outcome);
+    write_finish(core, entry->session, &entry->request, outcome, &result);
 }
 
 void write_execute(struct engine_core *core, struct engine_request *entry) {
@@ -114,6 +163,10 @@ void write_execute(struct engine_core *core, struct engine_request *entry) {
         write_bad_end(core, entry, &write);
         return;
     }
+    if (__builtin_expect(request->protocol != REQUEST_ASCII, 0)) {
+        write_execute_told(core, entry, &write, &value);
+        return;
+    }
     write_finish(core, entry->session, request,
-                 store_put(core->store_core, &write, &value, NULL));
+                 store_put(core->store_core, &write, &value, NULL), NULL);
 }

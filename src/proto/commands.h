@@ -11,6 +11,7 @@ enum command_shape {
     COMMAND_KEYS,      /* word key+                              get gets; `noreply` is a key */
     COMMAND_TIME_KEYS, /* word exptime key+                      gat gats; the same */
     COMMAND_STORAGE,   /* word key flags exptime bytes [cas] [noreply] \r\n data \r\n */
+    COMMAND_META,      /* word key [bytes] flag* [\r\n data] \r\n   see src/proto/meta.h */
     COMMAND_KEY,       /* word key [argument] [noreply] */
     COMMAND_ARGUMENTS, /* word anything [noreply] */
     COMMAND_PLAIN,     /* word anything; `noreply` means nothing */

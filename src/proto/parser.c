@@ -3,10 +3,11 @@
 
 #include "src/base/assert.h"
 #include "src/base/number.h"
+#include "src/proto/binary.h"
 #include "src/proto/commands.h"
+#include "src/proto/meta.h"
 
 enum {
-    BINARY_MAGIC = 0x80,
     LINE_BYTES_MIN = 4, /* shorter ones, end included, are no command */
     LEADING_SPACES_MAX = 100,
 };
@@ -35,7 +36,8 @@ void parser_init(struct parser *parser, enum parser_protocol protocol,
 }
 
 bool parser_is_idle(const struct parser *parser) {
-    return parser->state == PARSER_LINE || parser->state == PARSER_FIRST;
+    return parser->state == PARSER_LINE || parser->state == PARSER_BINARY ||
+           parser->state == PARSER_FIRST;
 }
 
 unsigned request_tokens(struct span text, struct span *tokens, unsigned tokens_max) {
@@ -59,6 +61,11 @@ unsigned request_tokens(struct span text, struct span *tokens, unsigned tokens_m
     return count;
 }
 
+/* The state between two commands. */
+static uint8_t parser_home(const struct parser *parser) {
+    return parser->protocol == PARSER_BINARY_ONLY ? PARSER_BINARY : PARSER_LINE;
+}
+
 static enum parse_result parser_close(struct parser *parser) {
     parser->state = PARSER_CLOSED;
     return PARSE_CLOSE;
@@ -79,11 +86,14 @@ static enum parse_result request_fail(struct request *request, enum outcome outc
 
 /* -- swallowing -------------------------------------------------------------------------------- */
 
-void parser_swallow(struct parser *parser, uint64_t bytes, enum outcome outcome, bool noreply) {
+void parser_swallow(struct parser *parser, const struct request *request, uint64_t bytes,
+                    enum outcome outcome) {
     parser->state = PARSER_SWALLOW;
     parser->swallow_bytes = bytes;
     parser->outcome = (uint8_t)outcome;
-    parser->noreply = noreply;
+    parser->noreply = request->noreply;
+    parser->opcode = request->opcode;
+    parser->opaque = request->opaque;
     parser->need_bytes = 1;
 }
 
@@ -96,7 +106,12 @@ static enum parse_result parse_swallow(struct parser *parser, struct span input,
     if (parser->swallow_bytes > 0) {
         return parser_need(parser, 1);
     }
-    parser->state = PARSER_LINE;
+    parser->state = parser_home(parser);
+    if (parser->state == PARSER_BINARY) {
+        request->protocol = REQUEST_BINARY;
+        request->opcode = parser->opcode;
+        request->opaque = parser->opaque;
+    }
     return request_fail(request, (enum outcome)parser->outcome, parser->noreply);
 }
 
@@ -227,12 +242,36 @@ static enum parse_result parse_storage(struct parser *parser, const struct line 
         valid = count > 5 && number_parse_u64(tokens[5], &request->cas);
     }
     if (!valid) {
-        parser_swallow(parser, request->value_bytes + 2, OUTCOME_BAD_FORMAT, request->noreply);
+        parser_swallow(parser, request, request->value_bytes + 2, OUTCOME_BAD_FORMAT);
         *consumed = line_bytes(line);
         return parse_swallow(parser, span_of(line->next, line->input.len - *consumed), consumed,
                              request);
     }
     return parse_value(parser, line, consumed, request);
+}
+
+/* -- meta -------------------------------------------------------------------------------------- */
+
+/* The line whose word is at `text`. PARSE_CLOSE: its end is not in sight, or too far. */
+static enum parse_result parse_meta(struct parser *parser, struct span input, const uint8_t *text,
+                                    size_t *consumed, struct request *request) {
+    struct meta_line read;
+
+    if (!meta_parse(input, text, request, &read) ||
+        read.next - input.data > PARSER_LINE_BYTES_ENDED_MAX) {
+        return PARSE_CLOSE;
+    }
+    struct line line = {.input = input, .next = read.next};
+
+    *consumed = line_bytes(&line);
+    if (read.wrong != OUTCOME_NONE && read.has_value) {
+        parser_swallow(parser, request, request->value_bytes + 2, read.wrong);
+        return parse_swallow(parser, span_of(line.next, input.len - *consumed), consumed, request);
+    }
+    if (read.wrong != OUTCOME_NONE) {
+        return request_fail(request, read.wrong, false);
+    }
+    return read.has_value ? parse_value(parser, &line, consumed, request) : PARSE_REQUEST;
 }
 
 /* -- other commands ---------------------------------------------------------------------------- */
@@ -322,6 +361,12 @@ static enum parse_result parse_command(struct parser *parser, const struct line 
         return parse_keys(parser, line, command, consumed, request);
     case COMMAND_STORAGE:
         return parse_storage(parser, line, command, consumed, request);
+    case COMMAND_META: {
+        enum parse_result result =
+            parse_meta(parser, line->input, line->text, consumed, request);
+
+        return result == PARSE_CLOSE ? parser_close(parser) : result;
+    }
     case COMMAND_KEY:
         return parse_key_command(command, tokens, count, request);
     default:
@@ -387,57 +432,79 @@ static enum parse_result parse_line(struct parser *parser, struct span input, si
     return parse_command(parser, &line, consumed, request);
 }
 
-/* -- the common storage line ------------------------------------------------------------------- */
+/* A whole line of mg, ms, md, ma or me at the front of the input. PARSE_CLOSE: it is none. */
+static enum parse_result parse_meta_fast(struct parser *parser, struct span input,
+                                         size_t *consumed, struct request *request) {
+    enum parse_result result = PARSE_CLOSE;
 
-enum {
-    DIGITS_FAST_MAX = 9,
-    NUMBERS_FAST_BYTES = 3 * (DIGITS_FAST_MAX + 2), /* three numbers and their ends */
-};
-
-/* Up to nine digits ended by `stop`; NULL otherwise. There are enough bytes to read. */
-static inline const uint8_t *digits_fast(const uint8_t *at, uint8_t stop, uint32_t *value) {
-    const uint8_t *last = at + DIGITS_FAST_MAX;
-    unsigned digit = (unsigned)*at - '0';
-    uint32_t sum = 0;
-
-    if (digit > 9) {
-        return NULL;
+    if (parser->scanned_bytes == 0 && input.len >= 4 && input.data[0] == 'm' &&
+        input.data[2] == ' ' && memchr("gsdae", input.data[1], 5)) {
+        result = parse_meta(parser, input, input.data, consumed, request);
+        request->protocol = result == PARSE_CLOSE ? REQUEST_ASCII : REQUEST_META;
     }
-    do {
-        sum = sum * 10 + digit;
-        at++;
-        digit = (unsigned)*at - '0';
-    } while (digit <= 9 && at < last);
-    *value = sum;
-    return *at == stop ? at : NULL;
+    return result;
 }
 
-size_t parser_set_fast(struct span input, struct request *request) {
-    const uint8_t *key = input.data + 4;
-    const uint8_t *end = input.data + input.len;
-    const uint8_t *at = scan_token_end(input.data, key, end);
-    uint32_t exptime;
-    uint32_t value_bytes;
+/* -- binary ------------------------------------------------------------------------------------ */
 
-    request->key = span_of(key, (size_t)(at - key));
-    if (request->key.len - 1 >= REQUEST_KEY_BYTES_MAX || end - at <= NUMBERS_FAST_BYTES ||
-        *at != ' ') {
-        return 0;
-    }
-    at = digits_fast(at + 1, ' ', &request->client_flags);
-    at = at ? digits_fast(at + 1, ' ', &exptime) : NULL;
-    at = at ? digits_fast(at + 1, '\r', &value_bytes) : NULL;
-    if (!at || (size_t)(end - at) < (size_t)value_bytes + 4 || at[1] != '\n') {
-        return 0;
-    }
-    const uint8_t *value = at + 2;
+/* The value of a packet whose front was read: whole in the input, awaited, or announced. */
+static enum parse_result parse_packet_value(struct parser *parser, struct span input,
+                                            const struct binary_packet *packet, size_t *consumed,
+                                            struct request *request) {
+    uint64_t total = packet->front_bytes + packet->value_bytes;
 
-    request_mark(request, VERB_SET, false);
-    request->exptime = (int32_t)exptime;
-    request->value = span_of(value, value_bytes);
-    request->value_bytes = value_bytes;
-    request->value_bad_end = value[value_bytes] != '\r' || value[value_bytes + 1] != '\n';
-    return (size_t)(value + value_bytes + 2 - input.data);
+    request->value_bytes = packet->value_bytes;
+    request->value_bad_end = false;
+    if (input.len >= total) {
+        request->value = span_of(input.data + packet->front_bytes, (size_t)packet->value_bytes);
+        *consumed = (size_t)total;
+    } else if (packet->value_bytes <= parser->value_bytes_inline_max) {
+        *consumed = 0;
+        return parser_need(parser, total);
+    } else {
+        request->value_follows = true;
+    }
+    return PARSE_REQUEST;
+}
+
+static enum parse_result parse_binary(struct parser *parser, struct span input, size_t *consumed,
+                                      struct request *request) {
+    struct binary_packet packet;
+    uint64_t need = binary_parse(input, request, &packet);
+
+    if (need > 0) {
+        return parser_need(parser, need);
+    }
+    *consumed = packet.front_bytes;
+    switch (packet.kind) {
+    case BINARY_PACKET_WHOLE:
+        return PARSE_REQUEST;
+    case BINARY_PACKET_VALUE:
+        return parse_packet_value(parser, input, &packet, consumed, request);
+    case BINARY_PACKET_REFUSED:
+        parser_swallow(parser, request, packet.value_bytes, packet.wrong);
+        return parse_swallow(parser, span_of(input.data + *consumed, input.len - *consumed),
+                             consumed, request);
+    case BINARY_PACKET_FATAL:
+        parser->state = PARSER_CLOSED;
+        (void)request_fail(request, packet.wrong, false);
+        request->verb = VERB_HANG_UP;
+        return PARSE_REQUEST;
+    default:
+        return parser_close(parser);
+    }
+}
+
+/* The first byte decides for good. False: it is not the protocol that is spoken here. */
+static bool parser_choose(struct parser *parser, uint8_t first) {
+    bool binary = first == BINARY_MAGIC_REQUEST;
+
+    if (binary ? parser->protocol == PARSER_ASCII_ONLY : parser->protocol == PARSER_BINARY_ONLY) {
+        return false;
+    }
+    parser->protocol = binary ? PARSER_BINARY_ONLY : PARSER_ASCII_ONLY;
+    parser->state = parser_home(parser);
+    return true;
 }
 
 enum parse_result parser_next_slow(struct parser *parser, struct span input, size_t *consumed,
@@ -447,17 +514,17 @@ enum parse_result parser_next_slow(struct parser *parser, struct span input, siz
     if (input.len == 0) {
         return parser->state == PARSER_CLOSED ? PARSE_CLOSE : PARSE_MORE;
     }
-    if (parser->state == PARSER_FIRST) {
-        bool binary = input.data[0] == BINARY_MAGIC;
-
-        if (binary || parser->protocol == PARSER_BINARY_ONLY) {
-            return parser_close(parser);
-        }
-        parser->state = PARSER_LINE;
+    if (parser->state == PARSER_FIRST && !parser_choose(parser, input.data[0])) {
+        return parser_close(parser);
     }
+    enum parse_result result;
+
     switch ((enum parser_state)parser->state) {
     case PARSER_LINE:
-        return parse_line(parser, input, consumed, request);
+        result = parse_meta_fast(parser, input, consumed, request);
+        return result == PARSE_CLOSE ? parse_line(parser, input, consumed, request) : result;
+    case PARSER_BINARY:
+        return parse_binary(parser, input, consumed, request);
     case PARSER_KEYS:
         return parser_next_key(parser, input, consumed, request);
     case PARSER_SWALLOW:
@@ -468,7 +535,7 @@ enum parse_result parser_next_slow(struct parser *parser, struct span input, siz
 }
 
 void parser_rewind(struct parser *parser, const struct request *request) {
-    parser->state = request->line_bytes_left > 0 ? PARSER_KEYS : PARSER_LINE;
+    parser->state = request->line_bytes_left > 0 ? PARSER_KEYS : parser_home(parser);
     parser->line_bytes_left = request->line_bytes_left;
     if (request->line_bytes_left > 0) {
         parser->verb = request->verb;

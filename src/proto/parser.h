@@ -26,6 +26,7 @@ enum parser_protocol { PARSER_AUTO, PARSER_ASCII_ONLY, PARSER_BINARY_ONLY };
 enum parser_state {
     PARSER_FIRST,   /* no byte seen yet: picks the protocol */
     PARSER_LINE,    /* between two commands, or inside the line of one */
+    PARSER_BINARY,  /* between two binary packets */
     PARSER_KEYS,    /* inside a validated line of keys */
     PARSER_SWALLOW, /* dropping the value of a refused command */
     PARSER_CLOSED,
@@ -44,6 +45,8 @@ struct parser {
     uint8_t verb;     /* inside a key list: its verb */
     bool noreply;     /* of the request whose value is swallowed */
     uint8_t outcome;  /* the answer once it is swallowed */
+    uint8_t opcode;   /* binary: whose */
+    uint32_t opaque;
     int32_t exptime;  /* inside a key list of gat, gats */
     uint32_t value_bytes_inline_max;
     uint32_t line_bytes_left; /* inside a key list: to the end of its line, the end included */
@@ -56,9 +59,10 @@ struct parser {
 void parser_init(struct parser *parser, enum parser_protocol protocol,
                  uint32_t value_bytes_inline_max);
 
-/* After a request with value_follows that failed at once: drops `bytes` of input, then comes out
- * with VERB_FAIL, `outcome` and `noreply`. */
-void parser_swallow(struct parser *parser, uint64_t bytes, enum outcome outcome, bool noreply);
+/* After `request`, with value_follows, failed at once: drops `bytes` of input, then comes out with
+ * VERB_FAIL and `outcome`. */
+void parser_swallow(struct parser *parser, const struct request *request, uint64_t bytes,
+                    enum outcome outcome);
 
 /* Takes back `request` and everything parsed after it (all unexecuted): the next input offered
  * starts with the request's first byte. */
@@ -78,6 +82,7 @@ static inline void request_mark(struct request *request, enum verb verb, bool la
     request->last = last;
     request->value_follows = false;
     request->value_bad_end = false;
+    request->opcode = 0;
     request->line_bytes_left = 0;
 }
 

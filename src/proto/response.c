@@ -9,12 +9,39 @@ struct outcome_line {
 };
 
 static const struct outcome_line outcome_lines[OUTCOME_COUNT] = {
-#define OUTCOME(NAME, text) [OUTCOME_##NAME] = {.bytes = text "\r\n", .len = sizeof(text) + 1},
+#define OUTCOME(NAME, text, status, says)                                                          \
+    [OUTCOME_##NAME] = {.bytes = text "\r\n", .len = sizeof(text) + 1},
 #include "src/proto/outcomes.def"
 #undef OUTCOME
 };
 
 enum { LINE_BYTES_SHORT = 16 };
+
+static const struct {
+    const char *says;
+    uint16_t status;
+} outcome_packets[OUTCOME_COUNT] = {
+#define OUTCOME(NAME, text, code, body) [OUTCOME_##NAME] = {.says = body, .status = code},
+#include "src/proto/outcomes.def"
+#undef OUTCOME
+};
+
+uint16_t outcome_status(enum outcome outcome) {
+    ASSERT(outcome < OUTCOME_COUNT);
+    return outcome_packets[outcome].status;
+}
+
+const char *outcome_says(enum outcome outcome) {
+    ASSERT(outcome < OUTCOME_COUNT);
+    return outcome_packets[outcome].says;
+}
+
+size_t response_write_result(uint8_t *to, const struct request *request, enum outcome outcome,
+                             const struct response_result *result) {
+    return request->protocol == REQUEST_BINARY
+               ? response_write_binary_outcome(to, request, outcome, result)
+               : response_write_meta_outcome(to, request, outcome, result);
+}
 
 struct span outcome_text(enum outcome outcome) {
     ASSERT(outcome < OUTCOME_COUNT);
@@ -40,4 +67,17 @@ size_t response_write_number(uint8_t *to, const struct request *request, uint64_
     (void)request;
     memcpy(to + bytes, "\r\n", 2);
     return bytes + 2;
+}
+
+size_t response_write_binary_head(uint8_t *to, const struct request *request,
+                                  const struct response_value *value) {
+    const struct response_packet packet = {
+        .key = (request->meta & BINARY_KEY) != 0 ? request->key : span_of(to, 0),
+        .value_bytes = (request->meta & BINARY_NO_VALUE) != 0 ? 0 : value->value_bytes,
+        .cas = value->cas,
+        .client_flags = value->client_flags,
+        .has_flags = true,
+    };
+
+    return response_write_packet(to, request, &packet);
 }

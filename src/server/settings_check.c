@@ -132,16 +132,6 @@ static bool check_threads(struct options_run *run) {
     return true;
 }
 
-/* A port that understands nothing is worse than no server. */
-static bool check_protocols(struct options_run *run) {
-    const struct settings *settings = run->settings;
-    bool binary = settings->protocol == SETTINGS_PROTOCOL_BINARY;
-    for (uint32_t i = 0; i < settings->listen_count; i++) {
-        binary = binary || settings->listen[i].protocol == SETTINGS_PROTOCOL_BINARY;
-    }
-    return !binary || refuse(run, "This server is not built with the binary protocol.");
-}
-
 /* Logging in is a language of the ASCII protocol only. */
 static bool check_auth(struct options_run *run) {
     struct settings *settings = run->settings;
@@ -168,5 +158,5 @@ static bool check_unix_path(struct options_run *run) {
 bool settings_check(struct options_run *run) {
     return check_threads(run) && check_auth(run) && check_item_bounds(run) && check_chunks(run) &&
            check_slab_sizes(run) && check_lists(run) && check_unix_path(run) &&
-           settings_listen_build(run) && check_protocols(run);
+           settings_listen_build(run);
 }

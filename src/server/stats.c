@@ -64,6 +64,9 @@ enum outcome stats_run(struct admin_call *call) {
     if (call->token_count == 0) {
         return stats_general(call);
     }
+    if (call->request->protocol == REQUEST_BINARY && span_is(call->tokens[0], "conns")) {
+        return OUTCOME_NOT_FOUND; /* as memcached says; its answer comes in portions */
+    }
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (span_is(call->tokens[0], words[i].word)) {
             return words[i].function(call);

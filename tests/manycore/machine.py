@@ -1,7 +1,7 @@
 """Boots a kernel in qemu without hardware virtualisation and returns what it prints.
 
-What it is good for: topology, start and stop, and interleavings. Time and throughput mean nothing
-here, nor do weakly ordered memory and, with one thread for all processors, true simultaneity.
+What it is good for: topology, start and stop, and interleavings. One virtual processor runs at a
+time (accel=single), so that time, throughput and races of weakly ordered memory mean nothing here.
 """
 
 import subprocess

@@ -1,11 +1,10 @@
 #!/usr/bin/python3
 """larder on many cores and on Debian's kernel, in a virtual machine.
 
-    tests/manycore/test_many_cores.py [small|large] [--multi|--single] [--keep]
+    tests/manycore/test_many_cores.py [small|large] [--multi] [--keep]
 
-small: 2 nodes, 8 processors with SMT; large: 4 nodes, 64 processors. qemu gives each processor a
-thread (--multi, the choice for small), or one to all of them (--single, the choice for large, since
-64 threads get in each other's way on few processors). --keep leaves the machine's output in
+small: 2 nodes, 8 processors with SMT; large: 4 nodes, 64 processors. --multi runs one thread a
+processor instead of one for all (slow where there are few). --keep leaves the machine's output in
 build-manycore/. SKIP where qemu, busybox or the kernel's package are not to be had.
 """
 
@@ -82,7 +81,7 @@ def judge(tap, shape, code, output):
 def run(tap, shape, accel, keep):
     build = os.environ.get("TOP_BUILDDIR") or os.path.join(TOP, "build")
     if not os.path.exists(os.path.join(build, "bench/larder-load")):
-        die("no tests built in %s: scripts/build check-programs" % build)
+        die("nothing built in %s: scripts/build all check-programs" % build)
     cache = os.path.join(TOP, "build-manycore")
     os.makedirs(cache, exist_ok=True)
     try:
@@ -116,10 +115,8 @@ def main():
     tap = Tap()
     names = [name for name in sys.argv[1:] if not name.startswith("--")] or ["small"]
     for name in names:
-        accel = "multi" if name == "small" else "single"
-        for asked in ("multi", "single"):
-            accel = asked if "--" + asked in sys.argv else accel
-        run(tap, machine.SHAPES[name], accel, "--keep" in sys.argv)
+        run(tap, machine.SHAPES[name], "multi" if "--multi" in sys.argv else "single",
+            "--keep" in sys.argv)
     return tap.finish()
 
 

@@ -5,7 +5,6 @@ LARDER_TEST_IO chooses the back end (`-o io=...`). A test that is given another 
 `--peer BINARY` runs it with memcached's options only, and expects memcached's replies.
 """
 
-import atexit
 import os
 import resource
 import signal
@@ -124,7 +123,6 @@ class Server:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, env=env, preexec_fn=apply_limits)
         self.pid = self.process.pid
-        atexit.register(self.kill)  # whatever ends the test ends the server
         end = time.monotonic() + START_LIMIT_S
         while not self._is_up(port_file):
             if self.process.poll() is not None:
@@ -199,7 +197,6 @@ class Server:
         return self.exit_code
 
     def kill(self):
-        atexit.unregister(self.kill)
         if self.process.poll() is None:
             self.process.kill()
             self.killed = True
@@ -215,7 +212,6 @@ class Server:
             self.process.kill()
             self.wait()
             raise ServerError("the server did not end within %d s" % STOP_LIMIT_S) from None
-        atexit.unregister(self.kill)
         log = self.log()
         for name in os.listdir(self.dir):
             os.unlink(os.path.join(self.dir, name))

@@ -10,6 +10,7 @@ EXTRA_DIST += tests/transcripts/flush.txt
 EXTRA_DIST += tests/transcripts/gat.txt
 EXTRA_DIST += tests/transcripts/get.txt
 EXTRA_DIST += tests/transcripts/lines.txt
+EXTRA_DIST += tests/transcripts/meta.txt
 EXTRA_DIST += tests/transcripts/noreply.txt
 EXTRA_DIST += tests/transcripts/options.txt
 EXTRA_DIST += tests/transcripts/pipelining.txt
@@ -22,6 +23,7 @@ EXTRA_DIST += tests/transcripts/touch-delete.txt
 TRANSCRIPT_TESTS += tests/transcripts/run_inprocess
 tests_transcripts_run_inprocess_SOURCES = tests/transcripts/run_inprocess.c \
 	tests/transcripts/transcript.c tests/transcripts/transcript.h $(ENGINE_WIRE) $(FAKE_STORE)
+tests_transcripts_run_inprocess_CPPFLAGS = $(AM_CPPFLAGS) -DTRANSCRIPTS_WITHOUT_META
 tests_transcripts_run_inprocess_LDADD = libengine.a libproto.a $(BASE_LIBS)
 # the same over the store
 TRANSCRIPT_TESTS += tests/transcripts/run_store

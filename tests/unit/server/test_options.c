@@ -193,9 +193,6 @@ static void what_larder_lacks_is_refused(void **state) {
          "ERROR: UDP is not supported (UDP port 11211): leave -U out or use -U 0.\n"},
         {"larder -U -1", 64,
          "ERROR: UDP is not supported (UDP port -1): leave -U out or use -U 0.\n"},
-        {"larder -B binary", 64, "This server is not built with the binary protocol.\n"},
-        {"larder -l proto[binary]:localhost", 64,
-         "This server is not built with the binary protocol.\n"},
         {"larder -o ssl_key=f", 1, "Illegal suboption \"ssl_key=f\": TLS is not there yet\n"},
         {"larder -o ext_path=/x:64m", 1,
          "Illegal suboption \"ext_path=/x:64m\": there is no storage outside memory "
