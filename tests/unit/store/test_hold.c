@@ -3,8 +3,8 @@
  * The linker puts this file between the store and its lock (--wrap). Each hold is measured in
  * processor time of the thread. The same seeded workload runs several times in one thread, so that
  * its n-th hold does the same each time: it counts by its fastest run, which leaves out interrupts
- * and what others do to the caches, and what is left is the hold's own. A machine that is loaded all
- * the while may take more runs, to a bound. */
+ * and what others do to the caches, and what is left is the hold's own. A machine that is loaded
+ * all the while may take more runs, to a bound. */
 #include "tests/unit/store/fixture.h"
 
 #include <time.h>

@@ -38,7 +38,7 @@ static void without_tokens_a_head_has_none(void **state) {
     fixture_open(&f, &config);
     uint64_t token = 5;
     struct store_write write = write_of(&f, "key");
-    struct iovec value = {NULL, 0};
+    struct iovec value = {"", 0};
     assert_int_equal(store_put(f.core, &write, &value, &token), STORE_OK);
     assert_int_equal(token, 0);
     assert_int_equal(get(&f, "key").head.token, 0);

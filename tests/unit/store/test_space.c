@@ -107,7 +107,7 @@ static void any_change_of_size_finds_room(void **state) {
     static const uint64_t sizes[] = {100, 100 * KIB, 10, MIB - 200, 1000, 100, 500 * KIB, 3000};
     struct fixture f;
     struct store_config config = fixture_config();
-    config.memory_bytes = 24 * MIB;
+    config.memory_bytes = 12 * MIB;
     fixture_open(&f, &config);
     char key[64];
     for (unsigned round = 0; round < sizeof(sizes) / sizeof(sizes[0]); round++) {
