@@ -24,8 +24,7 @@ static void a_head_tells_all_of_the_item(void **state) {
     assert_false(got.head.fetched);
     assert_false(got.head.stale);
     assert_false(got.head.win_sent);
-    assert_int_equal(got.head.class_id,
-                     slab_class_of(&f.store->pool.classes, 16 + 4 + 4 + 5 + 5));
+    assert_int_equal(got.head.class_id, fit_class(f.store, f.p, 16 + 4 + 4 + 5 + 5));
     assert_true(get(&f, "a key").head.fetched);
     fixture_close(&f);
 }
