@@ -156,7 +156,7 @@ static void a_short_overwrite_of_the_same_class_stays_in_its_chunk(void **state)
             stayed += same;
         }
     }
-    assert_true(stayed > 100);
+    assert_true(stayed > 40);
     assert_int_equal(totals_of(&f).items, 1);
     fixture_close(&f);
 }
