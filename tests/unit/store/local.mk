@@ -74,3 +74,7 @@ tests_unit_store_test_hold_LDADD = $(SLAB_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/store/test_fit
 tests_unit_store_test_fit_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_marks
+tests_unit_store_test_marks_SOURCES = tests/unit/store/test_marks.c $(STORE_FIXTURE)
+tests_unit_store_test_marks_LDADD = $(UNIT_STORE)
