@@ -34,49 +34,64 @@ uint64_t store_lend_bytes_min(void) {
 
 /* -- what the holder of a lease does ----------------------------------------------------------- */
 
-static void span_clip(struct iovec *span, uint64_t position, uint64_t offset) {
-    if (offset > position) {
-        uint64_t skip = offset - position;
-        span->iov_base = (uint8_t *)span->iov_base + skip;
-        span->iov_len -= skip;
+void lease_walk_begin(const struct store *store, const struct store_lease *lease,
+                      struct lease_walk *walk) {
+    *walk = (struct lease_walk){
+        .piece = {slab_at(&store->pool, lease->location) + lease->head_offset, lease->head_bytes},
+        .next = lease->next,
+    };
+}
+
+bool lease_walk_next(const struct store *store, struct lease_walk *walk) {
+    if (walk->next == 0) {
+        return false;
     }
+    struct continuation *chunk = continuation_at(store, walk->next);
+    walk->position += walk->piece.iov_len;
+    walk->piece = (struct iovec){chunk->bytes, atom_load_relaxed(&chunk->used_bytes)};
+    walk->next = atom_load_relaxed(&chunk->next);
+    return true;
+}
+
+/* Goes to the piece that holds `offset`; what of it begins there. Empty: there is none. */
+static struct iovec walk_to(const struct store *store, struct lease_walk *walk, uint64_t offset) {
+    while (offset >= walk->position + walk->piece.iov_len) {
+        if (!lease_walk_next(store, walk)) {
+            return (struct iovec){NULL, 0};
+        }
+    }
+    uint64_t skip = offset - walk->position;
+    return (struct iovec){(uint8_t *)walk->piece.iov_base + skip, walk->piece.iov_len - skip};
 }
 
 unsigned store_lease_spans(const struct store *store, const struct store_lease *lease,
                            uint64_t *offset, struct iovec *spans, unsigned count) {
+    struct lease_walk walk;
     unsigned filled = 0;
-    uint64_t position = 0;
-    uint64_t location = lease->next;
-    struct iovec piece = {slab_at(&store->pool, lease->location) + lease->head_offset,
-                          lease->head_bytes};
+    lease_walk_begin(store, lease, &walk);
     while (filled < count && *offset < lease->value_bytes) {
-        uint64_t end = position + piece.iov_len;
-        if (*offset < end) {
-            spans[filled] = piece;
-            span_clip(&spans[filled], position, *offset);
-            *offset = end;
-            filled++;
-        }
-        position = end;
-        if (location == 0) {
+        spans[filled] = walk_to(store, &walk, *offset);
+        if (spans[filled].iov_len == 0) {
             break;
         }
-        struct continuation *next = continuation_at(store, location);
-        piece = (struct iovec){next->bytes, atom_load_relaxed(&next->used_bytes)};
-        location = atom_load_relaxed(&next->next);
+        *offset += spans[filled].iov_len;
+        filled++;
     }
     return filled;
 }
 
 void store_lease_copy(const struct store *store, const struct store_lease *lease, uint64_t offset,
                       uint8_t *to, size_t bytes) {
+    struct lease_walk walk;
+    lease_walk_begin(store, lease, &walk);
     while (bytes > 0) {
-        struct iovec span;
-        if (store_lease_spans(store, lease, &offset, &span, 1) == 0) {
+        struct iovec span = walk_to(store, &walk, offset);
+        size_t part = span.iov_len < bytes ? span.iov_len : bytes;
+        if (part == 0) {
             return;
         }
-        size_t part = span.iov_len < bytes ? span.iov_len : bytes;
         slab_copy_out(to, span.iov_base, part);
+        offset += part;
         to += part;
         bytes -= part;
     }

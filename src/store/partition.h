@@ -382,6 +382,16 @@ unsigned fit_class_counted(const struct store *store, struct partition *p, uint6
 _Atomic uint32_t *lend_counter(struct store *store, uint64_t location);
 /* Whether loans, dead chains and uploads leave room for `bytes` more within an eighth of memory. */
 bool lend_allowed(const struct store *store, const struct partition *p, uint64_t bytes);
+/* A walk over the pieces of a lent value, from the first on. */
+struct lease_walk {
+    struct iovec piece;
+    uint64_t position; /* of the piece in the value */
+    uint64_t next;     /* the chunk behind it */
+};
+void lease_walk_begin(const struct store *store, const struct store_lease *lease,
+                      struct lease_walk *walk);
+/* False: the walk is over. */
+bool lease_walk_next(const struct store *store, struct lease_walk *walk);
 /* Puts an unlinked chain where it is freed in steps once nobody has it on loan. Under the lock; the
  * bucket's version has been raised. */
 void limbo_add(struct store *store, struct partition *p, uint64_t location, uint64_t bytes);

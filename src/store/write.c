@@ -144,13 +144,13 @@ static void append_old(struct extension *ext, struct store_upload *upload) {
         store_upload_append(core, upload, core->scratch, ext->head.value_bytes);
         return;
     }
-    uint64_t offset = 0;
-    struct iovec span;
-    while (store_lease_spans(core->store, &ext->lease, &offset, &span, 1) == 1) {
-        /* By way of scratch: an upload takes private memory. A span is at most a chunk. */
-        slab_copy_out(core->scratch, span.iov_base, span.iov_len);
-        store_upload_append(core, upload, core->scratch, span.iov_len);
-    }
+    struct lease_walk walk;
+    lease_walk_begin(core->store, &ext->lease, &walk);
+    do {
+        /* By way of scratch: an upload takes private memory. A piece is at most a chunk. */
+        slab_copy_out(core->scratch, walk.piece.iov_base, walk.piece.iov_len);
+        store_upload_append(core, upload, core->scratch, walk.piece.iov_len);
+    } while (lease_walk_next(core->store, &walk));
 }
 
 static void append_piece(struct extension *ext, struct store_upload *upload) {
