@@ -1,6 +1,7 @@
 /* larder: admin commands that change something
  *
- * Purpose: the engine's hooks for verbosity, shutdown, cache_memlimit, debugtime; and the table of
+ * Purpose: the engine's hooks for verbosity, shutdown, cache_memlimit, debugtime, lru,
+ *   lru_crawler, slabs; and the table of
  *   all hooks, `stats` included (stats.h).
  * Owner: the server.   Threads: the core whose session asked.
  * Memory: none.   Limits: none.   Errors: outcomes, in memcached's words. */
@@ -10,6 +11,11 @@
 #include "src/engine/admin.h"
 
 struct server;
+
+/* memcached's machinery: control_tuning.c */
+enum outcome control_lru(struct admin_call *call);
+enum outcome control_lru_crawler(struct admin_call *call);
+enum outcome control_slabs(struct admin_call *call);
 
 /* Fills the table; `server` is what the functions get as call->context. */
 void control_hooks_init(struct admin_hooks *hooks, struct server *server);

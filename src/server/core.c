@@ -260,6 +260,9 @@ void core_step(struct core *core) {
         core_event(core, &core->events[i]);
     }
     bool more = engine_resume(&core->engine);
+    if (core->tasks != NULL) {
+        more |= tasks_run(core);
+    }
     engine_flush(&core->engine);
     if (core->now != before) {
         core_listeners_update(core);

@@ -19,6 +19,7 @@
 #include "src/engine/engine.h"
 #include "src/server/connection.h"
 #include "src/server/mailbox.h"
+#include "src/server/task.h"
 
 struct server;
 struct core;
@@ -61,6 +62,7 @@ struct core {
     uint32_t inspect_count; /* slots that were there when it began; 0: no round */
     uint32_t inspected_at;  /* store seconds */
     struct connection *dirty;
+    struct task *tasks; /* dumps and watches under way */
     struct connection_table connections;
     struct core_listener listeners[IO_LISTENERS_MAX];
     unsigned listener_count;

@@ -44,7 +44,6 @@
 #define PROTOCOL(name) .kind = STAT_PROTOCOL, .field = AT(name, uint32_t)
 
 /* Reasons and complaints that several rows share. */
-#define UDP_REFUSED "ERROR: UDP is not supported (UDP port %s): leave -U out or use -U 0."
 #define ITEM_TOO_LARGE "Cannot set item size limit higher than a gigabyte."
 #define TEXT_OF_(value) #value
 #define TEXT_OF(value) TEXT_OF_(value)
@@ -52,6 +51,7 @@
 #define PAGES_MOVE "pages move between classes by themselves, as memory needs them"
 #define EXPIRY_STEPS "each thread reclaims expired items in small steps; there is no crawler"
 #define ONE_ORDER "larder evicts by S3-FIFO, one order over all sizes, with no lists to balance"
+#define NO_UDP "larder does not serve UDP, which memcached has off by default"
 #define NO_WATCH "there is no log for watchers yet"
 #define NO_TLS "TLS is not there yet"
 #define NO_FLASH "there is no storage outside memory (extstore)"

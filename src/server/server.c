@@ -61,6 +61,7 @@ bool server_init(struct server *server, const struct settings *settings,
                  struct topology_plan *plan, unsigned core_count, uint64_t hash_seed) {
     memset(server, 0, sizeof(*server));
     server->settings = settings;
+    server->live = *settings;
     server->plan = plan;
     server->core_count = core_count;
     server->connections_max = settings->connections_max;

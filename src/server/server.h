@@ -28,6 +28,7 @@
 enum {
     SERVER_LISTENERS_MAX = 256,
     SERVER_CLOCK_START_S = 2, /* store seconds at the start, as memcached's clock */
+    SERVER_CRAWL_S = 2,       /* so long at most after a crawl expired items are gone */
     SERVER_CONNECTIONS_SLACK = 64, /* accepted by the system after accepting was stopped */
 };
 
@@ -61,9 +62,12 @@ struct server {
     _Atomic uint32_t connections_open; /* all cores', those on their way included */
     _Atomic int64_t clock_offset_s;    /* debugtime */
     _Atomic uint32_t clock_paused_s;   /* debugtime p: the clock stands there; 0: it runs */
+    _Atomic uint32_t crawl_until;      /* store seconds; until then `crawl` counts as running */
+    _Atomic uint32_t crawls;           /* lru_crawler crawl, so often */
     _Atomic uint32_t bind_failed;      /* the line about it was written */
 
     pthread_mutex_t admin_lock;  /* guards what follows; held for no longer than a few sums */
+    struct settings live;        /* as admin commands have changed them; strings as in settings */
     struct stats_sums baseline;  /* `stats reset` */
     uint64_t memory_limit_bytes; /* cache_memlimit */
     uint64_t disabled_ns;        /* time that accepting was off */

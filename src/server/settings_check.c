@@ -132,6 +132,16 @@ static bool check_threads(struct options_run *run) {
     return true;
 }
 
+/* Said always, not only with -v: a client would wait for ever for an answer. */
+static void warn_of_udp(struct settings *settings) {
+    if (settings->udp_port != 0) {
+        (void)fprintf(stderr,
+                      "WARNING: UDP is not served: nothing listens on UDP port %" PRIu32 "\n",
+                      settings->udp_port);
+        settings->udp_port = 0;
+    }
+}
+
 /* Logging in is a language of the ASCII protocol only. */
 static bool check_auth(struct options_run *run) {
     struct settings *settings = run->settings;
@@ -156,6 +166,7 @@ static bool check_unix_path(struct options_run *run) {
 }
 
 bool settings_check(struct options_run *run) {
+    warn_of_udp(run->settings);
     return check_threads(run) && check_auth(run) && check_item_bounds(run) && check_chunks(run) &&
            check_slab_sizes(run) && check_lists(run) && check_unix_path(run) &&
            settings_listen_build(run);

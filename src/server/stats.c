@@ -1,6 +1,7 @@
 /* larder: `stats`: its words, its sums, its reset */
 #include "src/server/stats.h"
 
+#include "src/server/dump.h"
 #include "src/server/server.h"
 
 void stats_sum(const struct server *server, struct stats_sums *sums) {
@@ -39,12 +40,6 @@ enum outcome stats_reset(struct admin_call *call) {
     return OUTCOME_RESET;
 }
 
-/* -X says no; otherwise they are words that larder does not know yet. */
-static enum outcome stats_cachedump(struct admin_call *call) {
-    const struct server *server = call->context;
-    return server->settings->dump_enabled ? OUTCOME_ERROR : OUTCOME_CACHEDUMP_NOT_ALLOWED;
-}
-
 static enum outcome stats_detail(struct admin_call *call) {
     const struct server *server = call->context;
     return server->settings->dump_enabled ? OUTCOME_ERROR : OUTCOME_DETAIL_NOT_ALLOWED;
@@ -59,7 +54,7 @@ enum outcome stats_run(struct admin_call *call) {
     static const struct stats_word words[] = {
         {"settings", stats_settings},   {"items", stats_items},   {"slabs", stats_slabs},
         {"sizes", stats_sizes},         {"conns", stats_conns},   {"reset", stats_reset},
-        {"cachedump", stats_cachedump}, {"detail", stats_detail}, {"larder", stats_larder},
+        {"cachedump", dump_cachedump}, {"detail", stats_detail}, {"larder", stats_larder},
     };
     if (call->token_count == 0) {
         return stats_general(call);

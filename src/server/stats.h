@@ -13,6 +13,8 @@
 
 struct server;
 
+enum { STATS_CLASSES_SHOWN_MAX = 63 };
+
 /* Every counter of every core, added up. */
 struct stats_sums {
 #define COUNTER(name, doc) uint64_t name;
@@ -24,6 +26,10 @@ struct stats_sums {
 void stats_sum(const struct server *server, struct stats_sums *sums);
 /* The same since the last `stats reset`. Takes the admin lock. */
 void stats_sum_since_reset(struct server *server, struct stats_sums *sums);
+
+/* The number that the store's size class `class_id` has in everything clients see: the same, or
+ * less where larder has more than STATS_CLASSES_SHOWN_MAX. */
+unsigned stats_class_number(const struct server *server, unsigned class_id);
 
 /* The command: hooks of the engine; context is the server. */
 enum outcome stats_run(struct admin_call *call);

@@ -31,6 +31,8 @@ struct stats_view {
     uint64_t disabled;
     uint64_t disabled_us;
     uint64_t threads;
+    uint64_t crawling;
+    uint64_t crawls;
 };
 
 static void stats_view_cores(struct stats_view *view, const struct server *server) {
@@ -61,11 +63,21 @@ static void stats_view_fill(struct stats_view *view, struct server *server,
     view->descriptors = server->listener_count + 4ull * server->core_count + 4;
     view->accepting = atom_load_relaxed(&server->accept_paused) == 0;
     view->threads = server->core_count;
+    view->crawling = atom_load_relaxed(&server->crawl_until) > core->now;
+    view->crawls = atom_load_relaxed(&server->crawls);
     pthread_mutex_lock(&server->admin_lock);
     view->memory_limit_bytes = server->memory_limit_bytes;
     view->disabled = view->sums.listen_disabled + server->disabled_count;
     view->disabled_us = server->disabled_ns / STATS_NS_A_US;
     pthread_mutex_unlock(&server->admin_lock);
+}
+
+/* As admin commands have changed them. */
+static struct settings stats_settings_live(struct server *server) {
+    pthread_mutex_lock(&server->admin_lock);
+    struct settings live = server->live;
+    pthread_mutex_unlock(&server->admin_lock);
+    return live;
 }
 
 #define STATS_WRITE_U64(name, value) admin_stat_u64(call, name, (uint64_t)(value))
@@ -76,7 +88,8 @@ static void stats_view_fill(struct stats_view *view, struct server *server,
 enum outcome stats_general(struct admin_call *call) {
     struct server *server = call->context;
     const struct connection *connection = call->session->context;
-    const struct settings *settings = server->settings;
+    const struct settings live = stats_settings_live(server);
+    const struct settings *settings = &live;
     struct stats_view filled;
     const struct stats_view *view = &filled;
     const struct stats_sums *sums = &view->sums;
@@ -119,7 +132,8 @@ static void stats_settings_line(void *context, const char *key, const char *valu
 
 enum outcome stats_settings(struct admin_call *call) {
     struct stats_settings_visit visit = {.call = call, .server = call->context};
-    settings_each(visit.server->settings, stats_settings_line, &visit);
+    const struct settings live = stats_settings_live(visit.server);
+    settings_each(&live, stats_settings_line, &visit);
     admin_stat_end(call);
     return OUTCOME_NONE;
 }

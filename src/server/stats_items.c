@@ -9,7 +9,6 @@
 #include "src/server/stats.h"
 
 enum {
-    STATS_CLASSES_SHOWN_MAX = 63,
     STATS_NAME_BYTES = 64,
     STATS_SIZE_STEP = 32, /* of `stats sizes` */
 };
@@ -36,11 +35,20 @@ static void stats_class_add(struct store_class_totals *sum,
     }
 }
 
+/* So many classes are shown as one: mostly 1. */
+static unsigned stats_classes_folded(unsigned classes) {
+    return (classes + STATS_CLASSES_SHOWN_MAX - 1) / STATS_CLASSES_SHOWN_MAX;
+}
+
+unsigned stats_class_number(const struct server *server, unsigned class_id) {
+    unsigned folded = stats_classes_folded(store_class_count(server->store));
+    return class_id == 0 ? 0 : (class_id - 1) / folded + 1;
+}
+
 /* The classes shown as number `shown` (1..STATS_CLASSES_SHOWN_MAX). False: none of them is used. */
 static bool stats_class_shown(const struct store *store, unsigned classes, unsigned shown,
                               struct store_class_totals *sum) {
-    unsigned folded =
-        (classes + STATS_CLASSES_SHOWN_MAX - 1) / STATS_CLASSES_SHOWN_MAX; /* 1 mostly */
+    unsigned folded = stats_classes_folded(classes);
     bool any = false;
     memset(sum, 0, sizeof(*sum));
     for (unsigned i = 0; i < folded; i++) {

@@ -147,11 +147,12 @@ void item_unlink(struct store *store, struct partition *p, const struct cursor *
 
 /* Items with a short TTL are left to expire, where the operator asked for that (temporary_ttl). */
 static bool is_spared(const struct store *store, struct item *item, uint32_t now) {
-    if (store->config.temporary_ttl == 0) {
+    uint32_t ttl_s = atom_load_relaxed(&store->temporary_ttl);
+    if (ttl_s == 0) {
         return false;
     }
     uint32_t expiry = item_expiry(item, atom_load_relaxed(&item->shape));
-    return expiry > now && expiry - now <= store->config.temporary_ttl;
+    return expiry > now && expiry - now <= ttl_s;
 }
 
 static void victim_add(struct hunt *hunt, const struct cursor *cursor) {

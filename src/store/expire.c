@@ -69,6 +69,7 @@ static bool page_is_due(const struct store *store, uint32_t page, uint32_t now) 
     }
     uint64_t dead = expected_dead(meta, now);
     return dead != 0 && (dead * DEAD_SHARE >= chunks ||
+                         atom_load_relaxed(&store->sweep_until) > now ||
                          dead == atom_load_relaxed(&meta->expiring_count));
 }
 
@@ -167,6 +168,13 @@ static void visit_start(struct store_core *core, uint32_t page) {
     core->visit =
         (struct visit){.p = &store->partitions[atom_load_relaxed(&meta->owner)], .page = page};
     visit_go_on(core);
+}
+
+void store_sweep(struct store *store, uint32_t now) {
+    atom_store_relaxed(&store->sweep_until, now + 1 + SWEEP_LATE_S);
+    for (unsigned i = 0; i < store->config.core_count; i++) {
+        atom_store_relaxed(&store->sweeps[i], 0u);
+    }
 }
 
 /* The next page of the core's share behind `page`. */

@@ -83,6 +83,10 @@ void store_counters_reset(struct store *store) {
     pthread_mutex_unlock(&store->flush_mutex);
 }
 
+unsigned store_class_count(const struct store *store) {
+    return store->pool.classes.count;
+}
+
 bool store_class_totals(const struct store *store, unsigned class_id,
                         struct store_class_totals *totals) {
     const struct slab_classes *classes = &store->pool.classes;

@@ -138,6 +138,7 @@ struct store *store_create(const struct store_config *config) {
         return NULL;
     }
     store->config = *config;
+    atom_store_relaxed(&store->temporary_ttl, config->temporary_ttl);
     store->partition_count = config->partition_count != 0
                                  ? config->partition_count
                                  : store_partition_count(config->memory_bytes,
@@ -281,4 +282,8 @@ void store_flush(struct store_core *core, uint32_t when) {
         atom_store_relaxed(&store->flush_at, when);
     }
     pthread_mutex_unlock(&store->flush_mutex);
+}
+
+void store_temporary_ttl_set(struct store *store, uint32_t ttl_s) {
+    atom_store_relaxed(&store->temporary_ttl, ttl_s);
 }

@@ -330,6 +330,9 @@ void store_flush(struct store_core *core, uint32_t when);
  * the core owns, and any others whose owners fell behind, for about `budget_ns`. True: more is
  * waiting. */
 bool store_upkeep(struct store_core *core, uint64_t budget_ns);
+/* Asks for a look at every page that holds expired items, at once, not only where it pays: they are
+ * gone after a second or two of upkeep. Any thread. */
+void store_sweep(struct store *store, uint32_t now);
 /* Called by the housekeeping thread: populates and releases memory, which may block. Returns true
  * while more is waiting. `store_housekeeping_due` is cheap and may be polled by cores. */
 bool store_housekeeping(struct store *store);
@@ -338,6 +341,9 @@ bool store_housekeeping_due(const struct store *store);
 /* cache_memlimit: changes the budget; memory above it goes back in the background. False: out of
  * bounds. */
 MUST_CHECK bool store_memory_limit_set(struct store *store, uint64_t memory_bytes);
+
+/* Changes store_config.temporary_ttl. Any thread. */
+void store_temporary_ttl_set(struct store *store, uint32_t ttl_s);
 
 /* -- walking ----------------------------------------------------------------------------------- */
 
@@ -383,6 +389,8 @@ struct store_class_totals {
     uint64_t expired_unfetched, reclaimed, no_memory;
     uint64_t age_oldest;                 /* s since last access of the oldest seen lately */
 };
+/* The number of classes; constant. */
+unsigned store_class_count(const struct store *store);
 /* Classes are numbered 1..store_totals.classes; false for one that never had a page. */
 bool store_class_totals(const struct store *store, unsigned class_id,
                         struct store_class_totals *totals);

@@ -5,6 +5,7 @@ EXTRA_DIST += tests/transcripts/README.md
 EXTRA_DIST += tests/transcripts/admin.txt
 EXTRA_DIST += tests/transcripts/arithmetic.txt
 EXTRA_DIST += tests/transcripts/cas.txt
+EXTRA_DIST += tests/transcripts/dumps.txt
 EXTRA_DIST += tests/transcripts/expiry.txt
 EXTRA_DIST += tests/transcripts/flush.txt
 EXTRA_DIST += tests/transcripts/gat.txt
@@ -18,6 +19,7 @@ EXTRA_DIST += tests/transcripts/sizes.txt
 EXTRA_DIST += tests/transcripts/stats.txt
 EXTRA_DIST += tests/transcripts/storage.txt
 EXTRA_DIST += tests/transcripts/touch-delete.txt
+EXTRA_DIST += tests/transcripts/tuning.txt
 
 # in process, over a dictionary in place of the store
 TRANSCRIPT_TESTS += tests/transcripts/run_inprocess

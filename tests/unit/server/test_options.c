@@ -189,10 +189,7 @@ static void what_larder_lacks_is_refused(void **state) {
         {"larder -Z", 64, "This server is not built with TLS support.\n"},
         {"larder -S", 64, "This server is not built with SASL support.\n"},
         {"larder -e f", 64, "This server is not built with support for a memory file (-e).\n"},
-        {"larder -U 11211", 64,
-         "ERROR: UDP is not supported (UDP port 11211): leave -U out or use -U 0.\n"},
-        {"larder -U -1", 64,
-         "ERROR: UDP is not supported (UDP port -1): leave -U out or use -U 0.\n"},
+        {"larder -U -1", 64, "ERROR: Invalid UDP port number -1.\n"},
         {"larder -o ssl_key=f", 1, "Illegal suboption \"ssl_key=f\": TLS is not there yet\n"},
         {"larder -o ext_path=/x:64m", 1,
          "Illegal suboption \"ext_path=/x:64m\": there is no storage outside memory "
@@ -264,6 +261,16 @@ static void drop_privileges_warns_that_it_does_nothing(void **state) {
     struct command_line line = command_line_parse("larder -o drop_privileges");
     assert_true(line.runs);
     assert_non_null(strstr(line.err, "WARNING: drop_privileges has no effect"));
+    command_line_free(&line);
+}
+
+static void a_udp_port_is_taken_and_warned_of(void **state) {
+    (void)state;
+    struct command_line line = command_line_parse("larder -U 11211");
+    assert_true(line.runs);
+    assert_non_null(
+        strstr(line.err, "WARNING: UDP is not served: nothing listens on UDP port 11211\n"));
+    assert_int_equal(line.settings->udp_port, 0);
     command_line_free(&line);
 }
 
@@ -429,6 +436,7 @@ int main(void) {
         cmocka_unit_test(words_that_are_no_options_are_warned_of),
         cmocka_unit_test(a_value_for_a_word_without_one_is_warned_of),
         cmocka_unit_test(drop_privileges_warns_that_it_does_nothing),
+        cmocka_unit_test(a_udp_port_is_taken_and_warned_of),
         cmocka_unit_test(verbose_names_what_has_no_effect),
         cmocka_unit_test(the_later_of_two_options_wins),
         cmocka_unit_test(short_options_cluster_and_long_ones_are_abbreviated),
