@@ -69,8 +69,8 @@ tests_unit_store_test_hold_CFLAGS = $(AM_CFLAGS) -fno-lto
 tests_unit_store_test_hold_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=lock_acquire -Wl,--wrap=lock_try \
 	-Wl,--wrap=lock_release -Wl,--wrap=index_remove -Wl,--wrap=index_relocate
 tests_unit_store_test_hold_SOURCES = tests/unit/store/test_hold.c $(STORE_FIXTURE) \
-	$(libstore_a_SOURCES)
-tests_unit_store_test_hold_LDADD = $(SLAB_LIBS) $(CMOCKA_LIBS)
+	$(libstore_a_SOURCES) $(libslab_a_SOURCES) $(libbase_a_SOURCES)
+tests_unit_store_test_hold_LDADD = $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/store/test_fit
 tests_unit_store_test_fit_LDADD = $(UNIT_STORE)
