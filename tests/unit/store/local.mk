@@ -62,7 +62,7 @@ UNIT_TESTS += tests/unit/store/test_memory
 tests_unit_store_test_memory_SOURCES = tests/unit/store/test_memory.c $(STORE_FIXTURE)
 tests_unit_store_test_memory_LDADD = $(UNIT_STORE)
 
-# the store's own objects, without link time optimisation: the linker wraps the lock
+# own objects of store and below, without link time optimisation: the linker wraps the lock
 UNIT_TESTS += tests/unit/store/test_hold
 tests_unit_store_test_hold_CPPFLAGS = $(AM_CPPFLAGS) $(XXHASH_CFLAGS)
 tests_unit_store_test_hold_CFLAGS = $(AM_CFLAGS) -fno-lto

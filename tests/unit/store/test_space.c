@@ -1,6 +1,8 @@
 /* larder: tests of making room - nothing that can be evicted is answered with "no memory" */
 #include "tests/unit/store/fixture.h"
 
+#include <pthread.h>
+
 static void pages_pinned_by_uploads_do_not_end_eviction(void **state) {
     (void)state;
     struct fixture f;
@@ -193,6 +195,77 @@ static void what_the_pool_hands_out_stays_within_the_limit(void **state) {
     fixture_close(&f);
 }
 
+#define WRITERS 4u
+
+struct writer {
+    struct store *store;
+    struct store_core *core;
+    const uint8_t *bytes;
+    pthread_t thread;
+    unsigned number;
+    unsigned refused;
+};
+
+/* Values of all sizes, in spells of one kind, deletes between. */
+static void *write_sizes(void *argument) {
+    struct writer *writer = argument;
+    uint64_t random = 99 + writer->number;
+    char text[64];
+    for (unsigned i = 0; i < 6000; i++) {
+        uint64_t r = random_next(&random);
+        static const uint64_t most[] = {50, 3000, 20000, 200 * KIB, 400};
+        uint64_t bytes = (r >> 20) % most[i / 300 % 5];
+        int len = snprintf(text, sizeof(text), "%u-%u", writer->number, (unsigned)(r % 20000));
+        struct store_write write = {.mode = STORE_SET};
+        write.key.data = (const uint8_t *)text;
+        write.key.len = (uint32_t)len;
+        write.key.hash = store_hash(writer->store, write.key.data, write.key.len);
+        struct iovec value = {(void *)(uintptr_t)writer->bytes, bytes};
+        store_turn_begin(writer->core, 100 + i / 1000);
+        writer->refused += store_put(writer->core, &write, &value, NULL) != STORE_OK;
+        if (r % 5 == 0) {
+            (void)store_delete(writer->core, &write.key);
+        }
+        if (writer->number == 0 && i % 16 == 0) {
+            (void)store_upkeep(writer->core, 20000);
+        }
+        store_turn_end(writer->core);
+    }
+    return NULL;
+}
+
+static void several_writers_of_all_sizes_are_never_refused(void **state) {
+    (void)state;
+    static const unsigned partitions[] = {1, 4};
+    for (unsigned j = 0; j < 2; j++) {
+        struct fixture f;
+        struct store_config config = fixture_config();
+        config.memory_bytes = 24 * MIB;
+        config.core_count = WRITERS + 1;
+        config.partition_count = partitions[j];
+        fixture_open(&f, &config);
+        struct writer writers[WRITERS];
+        (void)pattern(&f, 200 * KIB, 0);
+        store_turn_end(f.core);
+        for (unsigned i = 0; i < WRITERS; i++) {
+            writers[i] = (struct writer){.store = f.store, .bytes = f.pattern, .number = i};
+            writers[i].core = store_core_create(f.store, i + 1);
+            assert_non_null(writers[i].core);
+            assert_int_equal(
+                pthread_create(&writers[i].thread, NULL, write_sizes, &writers[i]), 0);
+        }
+        for (unsigned i = 0; i < WRITERS; i++) {
+            assert_int_equal(pthread_join(writers[i].thread, NULL), 0);
+            assert_int_equal(writers[i].refused, 0);
+            store_core_destroy(writers[i].core);
+        }
+        store_turn_begin(f.core, f.now);
+        assert_true(totals_of(&f).memory_used_bytes <= 24 * MIB);
+        fixture_upkeep(&f);
+        fixture_close(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_pinned_by_uploads_do_not_end_eviction),
@@ -202,6 +275,7 @@ int main(void) {
         cmocka_unit_test(any_change_of_size_finds_room),
         cmocka_unit_test(a_poor_partition_takes_pages_of_the_rich),
         cmocka_unit_test(an_upload_larger_than_a_share_takes_from_the_others),
+        cmocka_unit_test(several_writers_of_all_sizes_are_never_refused),
         cmocka_unit_test(what_the_pool_hands_out_stays_within_the_limit),
     };
 
