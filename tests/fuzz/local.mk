@@ -12,8 +12,17 @@ endif
 EXTRA_DIST += tests/fuzz/replay.c
 EXTRA_DIST += tests/fuzz/run
 
+FUZZ_SESSIONS = tests/fuzz/sessions.c tests/fuzz/sessions.h $(ENGINE_WIRE) $(FUZZ_MAIN)
 FUZZ_TESTS += tests/fuzz/fuzz_ascii
-tests_fuzz_fuzz_ascii_SOURCES = tests/fuzz/fuzz_ascii.c $(ENGINE_WIRE) $(FUZZ_MAIN)
+tests_fuzz_fuzz_ascii_SOURCES = tests/fuzz/fuzz_ascii.c $(FUZZ_SESSIONS)
 tests_fuzz_fuzz_ascii_LDADD = $(ENGINE_LIBS) $(FUZZ_LDFLAGS)
 EXTRA_DIST += tests/fuzz/corpus/ascii
+FUZZ_TESTS += tests/fuzz/fuzz_binary
+tests_fuzz_fuzz_binary_SOURCES = tests/fuzz/fuzz_binary.c $(FUZZ_SESSIONS)
+tests_fuzz_fuzz_binary_LDADD = $(ENGINE_LIBS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/corpus/binary
+FUZZ_TESTS += tests/fuzz/fuzz_meta
+tests_fuzz_fuzz_meta_SOURCES = tests/fuzz/fuzz_meta.c $(FUZZ_SESSIONS)
+tests_fuzz_fuzz_meta_LDADD = $(ENGINE_LIBS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/corpus/meta
 EXTRA_DIST += tests/fuzz/make_corpus.py

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the seeds of fuzz_ascii from the transcripts: one file a case, options and cuts in turn.
+"""Writes the seeds of fuzz_ascii, fuzz_meta and fuzz_binary from the transcripts: one file a case,
+options and cuts in turn.
 
-Usage: tests/fuzz/make_corpus.py [DIRECTORY] (tests/fuzz/corpus/ascii). Seeds are in the repository;
-run this when transcripts were added."""
+Usage: tests/fuzz/make_corpus.py [DIRECTORY] (tests/fuzz/corpus). Seeds are in the repository; run
+this when transcripts were added."""
 
 import os
 import sys
@@ -34,19 +35,20 @@ def seed(case, number):
 
 
 def main():
-    out = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "corpus", "ascii")
+    out = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "corpus")
     transcripts = os.path.join(HERE, "..", "transcripts")
-    os.makedirs(out, exist_ok=True)
     number = 0
     for name in sorted(os.listdir(transcripts)):
         if not name.endswith(".txt"):
             continue
+        target = name[:-4] if name[:-4] in ("meta", "binary") else "ascii"
+        os.makedirs(os.path.join(out, target), exist_ok=True)
         cases = transcript_format.read_cases(os.path.join(transcripts, name))
         for index, case in enumerate(cases):
             data = seed(case, number)
             number += 1
             if 10 < len(data) <= SEED_BYTES_MAX:
-                with open(os.path.join(out, "%s-%02d" % (name[:-4], index)), "wb") as seeds:
+                with open(os.path.join(out, target, "%s-%02d" % (name[:-4], index)), "wb") as seeds:
                     seeds.write(data)
 
 

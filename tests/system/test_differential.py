@@ -252,7 +252,8 @@ def transcript_units():
         for case in fmt.read_cases(path):
             plain = all(step.conn == "c1" and step.verb in ("send", "expect", "close")
                         for step in case.steps)
-            if plain and not case.options and not os.path.basename(path).startswith("stats"):
+            name = os.path.basename(path)
+            if plain and not case.options and not name.startswith(("stats", "meta", "binary")):
                 captures = {}
                 data = b"".join(fmt.render(step.lines, captures) for step in case.steps
                                 if step.verb == "send")

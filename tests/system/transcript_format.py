@@ -8,7 +8,7 @@ class FormatError(Exception):
 
 
 # Kinds of item a line is made of.
-LITERAL, NUMBER, CAPTURE, VALUE, REST, NOW, SKIP = range(7)
+LITERAL, NUMBER, CAPTURE, VALUE, REST, NOW, SKIP, ANY = range(8)
 
 MISMATCH = -1
 MORE = -2
@@ -53,6 +53,8 @@ def _parse_brace(text, where):
         return NUMBER, None
     if text == "rest":
         return REST, None
+    if text.startswith("any*"):
+        return ANY, int(text[4:])
     if text.startswith("num:"):
         return CAPTURE, text[4:]
     if text.startswith("="):
@@ -239,6 +241,8 @@ def _match_item(item, buffer, at, captures):
         if end > 0 and kind == CAPTURE:
             captures[value] = bytes(buffer[at:end])
         return end
+    if kind == ANY:
+        return at + value if len(buffer) >= at + value else MORE
     if kind == REST:
         end = buffer.find(b"\n", at)
         if end < 0:
@@ -287,7 +291,8 @@ def show_line(items, captures):
         elif kind == VALUE:
             out += show_bytes(captures.get(value, b"?"))
         else:
-            out += {SKIP: "~ ", NUMBER: "{num}", CAPTURE: "{num:%s}" % value, REST: "{rest}"}[kind]
+            out += {SKIP: "~ ", NUMBER: "{num}", CAPTURE: "{num:%s}" % value, REST: "{rest}",
+                    ANY: "{any*%s}" % value}[kind]
     return out
 
 

@@ -151,6 +151,8 @@ static size_t match_item(struct run *run, const struct item *item, const uint8_t
         return left >= item->len && memcmp(at, item->bytes, item->len) == 0 ? item->len : SIZE_MAX;
     case ITEM_REST:
         return match_rest(at, left);
+    case ITEM_ANY:
+        return left >= item->len ? item->len : SIZE_MAX;
     case ITEM_VALUE:
         count = (size_t)sprintf(text, "%llu", (unsigned long long)run_value(run, item->name));
         return left >= count && memcmp(at, text, count) == 0 ? count : SIZE_MAX;

@@ -146,6 +146,9 @@ static void reader_brace(const struct reader *reader, struct step *step, const c
         reader_item(reader, step, ITEM_NUMBER);
     } else if (len == 4 && strncmp(text, "rest", 4) == 0) {
         reader_item(reader, step, ITEM_REST);
+    } else if (strncmp(text, "any*", 4) == 0) {
+        item = reader_item(reader, step, ITEM_ANY);
+        item->len = strtoul(text + 4, NULL, 10);
     } else {
         reader_fail(reader, "unknown item");
     }

@@ -18,7 +18,15 @@ enum {
     TRANSCRIPT_CONNS_MAX = 9,
 };
 
-enum item_kind { ITEM_LITERAL, ITEM_NUMBER, ITEM_CAPTURE, ITEM_VALUE, ITEM_REST, ITEM_NOW };
+enum item_kind {
+    ITEM_LITERAL,
+    ITEM_NUMBER,
+    ITEM_CAPTURE,
+    ITEM_VALUE,
+    ITEM_REST,
+    ITEM_NOW,
+    ITEM_ANY, /* len bytes, whatever they are */
+};
 
 struct item {
     enum item_kind kind;
