@@ -11,6 +11,9 @@ AS_IF([test "$enable_werror" = yes], [LARDER_CFLAGS="$LARDER_CFLAGS -Werror"])
 AS_IF([test "$enable_uring" = yes],
   [LARDER_CPPFLAGS="$LARDER_CPPFLAGS -DLARDER_URING=1"],
   [LARDER_CPPFLAGS="$LARDER_CPPFLAGS -DLARDER_URING=0"])
+AS_IF([test "$enable_tls" = yes],
+  [LARDER_CPPFLAGS="$LARDER_CPPFLAGS -DLARDER_TLS=1"],
+  [LARDER_CPPFLAGS="$LARDER_CPPFLAGS -DLARDER_TLS=0"])
 
 AS_CASE([,$enable_sanitize,],
   [*,thread,*], [LARDER_CPPFLAGS="$LARDER_CPPFLAGS -DLARDER_TSAN=1"],
@@ -41,5 +44,5 @@ AC_SUBST([FUZZ_LDFLAGS])
 
 AC_DEFUN([LARDER_SUMMARY], [
 AC_MSG_NOTICE([larder $PACKAGE_VERSION: $larder_cc, lto $enable_lto, uring $enable_uring, dnl
-sanitize $enable_sanitize, fuzz $enable_fuzz, schedule $enable_schedule])
+tls $enable_tls, sanitize $enable_sanitize, fuzz $enable_fuzz, schedule $enable_schedule])
 ])

@@ -19,6 +19,12 @@ AS_IF([test "$enable_uring" = yes],
 LARDER_PKG([HWLOC], [hwloc >= 2.0], [libhwloc-dev], [topology])
 LARDER_PKG([XXHASH], [libxxhash >= 0.8.0], [libxxhash-dev], [hash of keys])
 LARDER_PKG([MD], [libmd >= 1.0], [libmd-dev], [MD5, for the rings of clients])
+AS_IF([test "$enable_tls" = auto],
+  [PKG_CHECK_EXISTS([libssl >= 3.0 libcrypto], [enable_tls=yes], [enable_tls=no])])
+AS_IF([test "$enable_tls" = yes],
+  [LARDER_PKG([TLS], [libssl >= 3.0 libcrypto], [libssl-dev],
+     [TLS; --disable-tls builds without it])])
+AM_CONDITIONAL([TLS], [test "$enable_tls" = yes])
 AS_IF([test "$enable_sanitize" = no],
   [LARDER_PKG([JEMALLOC], [jemalloc >= 5.0], [libjemalloc-dev], [memory that is not an item])])
 AS_IF([test "$enable_tests" = yes],

@@ -22,6 +22,9 @@ AC_ARG_ENABLE([fuzz],
 AC_ARG_ENABLE([uring],
   [AS_HELP_STRING([--disable-uring], [leave the io_uring back end out])],
   [], [enable_uring=yes])
+AC_ARG_ENABLE([tls],
+  [AS_HELP_STRING([--enable-tls], [TLS by OpenSSL 3; default: where it is found])],
+  [], [enable_tls=auto])
 AC_ARG_ENABLE([schedule],
   [AS_HELP_STRING([--enable-schedule], [build tests/schedules: every atomic access a yield point])],
   [], [enable_schedule=no])

@@ -7,6 +7,7 @@
 #include "src/engine/engine.h"
 #include "src/server/core.h"
 #include "src/server/server.h"
+#include "src/server/tls.h"
 
 /* A lent value may be on its way for so long (store seconds), then it is copied or dropped. */
 enum { CONNECTION_LOAN_S_MAX = 10 };
@@ -97,6 +98,9 @@ void connection_open(struct core *core, int fd, uint32_t listener) {
                connection_protocol_text(core->server, listener));
     connection->receive = RECEIVE_STREAM;
     io_recv_start(connection->io);
+    if (!connection_tls_open(connection, listener)) {
+        connection_close(connection, CONNECTION_REASON_MEMORY);
+    }
 }
 
 void connection_close(struct connection *connection, enum connection_reason reason) {
@@ -120,6 +124,7 @@ static void connection_closed(struct connection *connection) {
         session_received_direct(&connection->session, 0);
     }
     session_fini(&connection->session);
+    connection_tls_close(connection);
     connection_op_give(&core->connections, &connection->send_op);
     connection_op_give(&core->connections, &connection->receive_op);
     atom_store_relaxed(&connection->fd, -1);
@@ -148,7 +153,9 @@ static void connection_receive_ended(struct connection *connection, int error) {
         connection->receive = RECEIVE_IDLE;
     }
     connection->ended = true;
-    session_end_input(&connection->session);
+    if (!connection->tls_queued) {
+        session_end_input(&connection->session);
+    }
     if (error != 0) {
         connection_close(connection, CONNECTION_REASON_RECEIVE);
     }
@@ -157,6 +164,10 @@ static void connection_receive_ended(struct connection *connection, int error) {
 static void connection_received(struct connection *connection, const struct io_event *event) {
     if (event->error != 0 || event->length == 0) {
         connection_receive_ended(connection, event->error);
+        return;
+    }
+    if (connection->tls != NULL) {
+        connection_tls_received(connection, event->data, event->length);
         return;
     }
     connection_received_bytes(connection, event->length);
@@ -179,6 +190,10 @@ static void connection_sent(struct connection *connection, const struct io_event
     connection->sending = false;
     connection_sends_add(core, UINT32_MAX);
     connection_op_give(&core->connections, &connection->send_op);
+    if (connection->tls != NULL) {
+        tls_sent(connection->tls, bytes);
+        bytes = 0; /* what the session said left it when it was encrypted */
+    }
     counter_add(&core->counters.bytes_written, bytes);
     session_sent(&connection->session, bytes);
     if (event->error != 0 && event->error != ECANCELED) {
@@ -231,15 +246,21 @@ static uint64_t connection_bytes(const struct iovec *iovecs, unsigned count) {
     return bytes;
 }
 
+static unsigned connection_output(struct connection *connection, struct iovec *iovecs,
+                                  unsigned count) {
+    return connection->tls != NULL ? tls_output(connection->tls, iovecs, count)
+                                   : session_output(&connection->session, iovecs, count);
+}
+
 static void connection_send(struct connection *connection) {
     struct core *core = connection->core;
     struct iovec *iovecs = connection->small;
-    unsigned count = session_output(&connection->session, iovecs, CONNECTION_IOVECS_SMALL);
+    unsigned count = connection_output(connection, iovecs, CONNECTION_IOVECS_SMALL);
     if (count == CONNECTION_IOVECS_SMALL) {
         connection->send_op = connection_op_take(&core->connections);
         if (connection->send_op != NULL) {
             iovecs = connection->send_op->iovecs;
-            count = session_output(&connection->session, iovecs, CONNECTION_IOVECS_MAX);
+            count = connection_output(connection, iovecs, CONNECTION_IOVECS_MAX);
         }
     }
     if (count == 0) {
@@ -308,11 +329,14 @@ static void connection_receive(struct connection *connection, unsigned wants) {
 /* Everything that came was executed and everything answered has left. */
 static bool connection_is_quiet(const struct connection *connection) {
     const struct session *session = &connection->session;
+    if (connection->tls_failed) {
+        return !connection->sending && tls_output_bytes(connection->tls) == 0;
+    }
     return !connection->sending && !session->ready && !session->stalled && session->pending == 0 &&
-           reply_is_empty(&session->reply);
+           reply_is_empty(&session->reply) && connection_tls_is_quiet(connection);
 }
 
-static enum connection_reason connection_reason_of(const struct session *session) {
+static enum connection_reason connection_reason_of(const struct connection *connection) {
     static const enum connection_reason reasons[] = {
         [SESSION_OPEN] = CONNECTION_REASON_NORMAL,
         [SESSION_CLOSE_NORMAL] = CONNECTION_REASON_NORMAL,
@@ -320,14 +344,19 @@ static enum connection_reason connection_reason_of(const struct session *session
         [SESSION_CLOSE_SHUTDOWN] = CONNECTION_REASON_SHUTDOWN,
         [SESSION_CLOSE_MEMORY] = CONNECTION_REASON_MEMORY,
     };
-    return reasons[session->close_reason];
+    if (connection->core->draining) {
+        return CONNECTION_REASON_SHUTDOWN;
+    }
+    return connection->tls_failed ? CONNECTION_REASON_TLS
+                                  : reasons[connection->session.close_reason];
 }
 
 /* ThreadSanitizer must not see the kernel write where a reader may still look (it checks afterwards
  * that what it saw was whole): in that build every value is copied. */
 static unsigned connection_wants(const struct connection *connection) {
     unsigned wants = session_wants(&connection->session);
-    return LARDER_TSAN ? wants & ~(unsigned)SESSION_WANTS_DIRECT : wants;
+    wants = LARDER_TSAN ? wants & ~(unsigned)SESSION_WANTS_DIRECT : wants;
+    return connection->tls != NULL ? connection_tls_wants(connection, wants) : wants;
 }
 
 void connection_settle(struct connection *connection) {
@@ -335,9 +364,12 @@ void connection_settle(struct connection *connection) {
         return;
     }
     struct core *core = connection->core;
+    if (connection->tls != NULL) {
+        connection_tls_encrypt(connection);
+    }
     unsigned wants = connection_wants(connection);
     if ((wants & SESSION_WANTS_ABORT) != 0) {
-        connection_close(connection, connection_reason_of(&connection->session));
+        connection_close(connection, connection_reason_of(connection));
         return;
     }
     if ((wants & SESSION_WANTS_SEND) != 0 && !connection->sending) {
@@ -347,10 +379,12 @@ void connection_settle(struct connection *connection) {
         counter_add(&core->counters.yields, 1);
     }
     bool close = (wants & SESSION_WANTS_CLOSE) != 0 || core->draining;
+    if (close && connection->tls != NULL && connection_is_quiet(connection) &&
+        connection_tls_farewell(connection)) {
+        connection_send(connection);
+    }
     if (close && connection_is_quiet(connection)) {
-        connection_close(connection, core->draining
-                                         ? CONNECTION_REASON_SHUTDOWN
-                                         : connection_reason_of(&connection->session));
+        connection_close(connection, connection_reason_of(connection));
         return;
     }
     connection_receive(connection, wants);
@@ -370,6 +404,10 @@ void connection_inspect(struct connection *connection) {
     }
     if (session_login_is_overdue(&connection->session)) {
         connection_close(connection, CONNECTION_REASON_LOGIN);
+        return;
+    }
+    if (connection_tls_is_overdue(connection)) {
+        connection_close(connection, CONNECTION_REASON_TLS);
         return;
     }
     if (connection->sending && !connection->recalled &&

@@ -38,6 +38,7 @@
 #include "src/engine/session.h"
 
 struct core;
+struct tls;
 
 enum {
     CONNECTION_CHUNK_SLOTS = 64, /* slots that come into being together */
@@ -76,6 +77,8 @@ struct connection {
     struct connection *slot_next;  /* of the free or of the closed slots */
     struct connection_op *send_op;
     struct connection_op *receive_op;
+    struct tls *tls;             /* NULL: plain */
+    struct connection *tls_next; /* of those whose handshakes wait */
     struct iovec small[CONNECTION_IOVECS_SMALL];
     uint64_t send_bytes;        /* of the send in flight */
     uint32_t send_started;      /* store seconds */
@@ -89,6 +92,9 @@ struct connection {
     bool recalled : 1; /* the send in flight was cancelled */
     bool dirty : 1;
     bool ended : 1; /* the peer sends nothing more */
+    bool tls_queued : 1;
+    bool tls_failed : 1; /* what is left to send is the reason */
+    bool tls_ended : 1;  /* the peer was told, or is being told, that nothing more comes */
 };
 
 /* The core's slots. Chunks are published with release and never freed while cores run. */
@@ -134,6 +140,27 @@ void connection_close(struct connection *connection, enum connection_reason reas
 void connection_abandon(struct connection *connection);
 /* Once in a while: closes when idle too long, recalls lent values that a slow client holds. */
 void connection_inspect(struct connection *connection);
+
+/* -- connection_tls.c -------------------------------------------------------------------------- */
+
+/* Makes it a TLS connection if the listener wants that. False: no memory. */
+MUST_CHECK bool connection_tls_open(struct connection *connection, uint32_t listener);
+/* The connection is gone; nothing happens to a plain one. */
+void connection_tls_close(struct connection *connection);
+/* Received bytes, as they came. */
+void connection_tls_received(struct connection *connection, const uint8_t *data, size_t bytes);
+/* Moves what the session answered to the output of tls, up to its bound. */
+void connection_tls_encrypt(struct connection *connection);
+/* What the session wants, as it concerns the socket. */
+unsigned connection_tls_wants(const struct connection *connection, unsigned wants);
+/* Whether nothing is left to be sent or to be shaken hands on. True for a plain connection. */
+bool connection_tls_is_quiet(const struct connection *connection);
+/* Says, once, that nothing more comes. True: it is to be sent. */
+bool connection_tls_farewell(struct connection *connection);
+/* Whether a handshake takes too long, or a client does not take its end. */
+bool connection_tls_is_overdue(const struct connection *connection);
+/* At the start of a step: handshakes that waited. True: some still do. */
+bool connection_tls_step(struct core *core);
 
 const char *connection_reason_text(enum connection_reason reason);
 

@@ -75,6 +75,11 @@ struct connection *connection_table_take(struct connection_table *table) {
     connection->recalled = false;
     connection->dirty = false;
     connection->ended = false;
+    connection->tls = NULL;
+    connection->tls_next = NULL;
+    connection->tls_queued = false;
+    connection->tls_failed = false;
+    connection->tls_ended = false;
     return connection;
 }
 

@@ -177,22 +177,24 @@ static void core_event(struct core *core, const struct io_event *event) {
 
 /* Sends, pauses and closes what this turn has touched. */
 static void core_settle(struct core *core) {
-    for (struct session *session; (session = engine_session_next(&core->engine)) != NULL;) {
-        connection_mark(session->context);
-    }
-    while (core->dirty != NULL) {
-        struct connection *connection = core->dirty;
-        core->dirty = connection->dirty_next;
-        connection->dirty = false;
-        connection_settle(connection);
-    }
+    do {
+        for (struct session *session; (session = engine_session_next(&core->engine)) != NULL;) {
+            connection_mark(session->context);
+        }
+        while (core->dirty != NULL) {
+            struct connection *connection = core->dirty;
+            core->dirty = connection->dirty_next;
+            connection->dirty = false;
+            connection_settle(connection);
+        }
+    } while (core->engine.touched_head != NULL); /* what was encrypted may complete something */
 }
 
 /* A round over the slots now and then, in portions; only if there is something to find. */
 static void core_inspect(struct core *core) {
     if (core->inspect_count == 0) {
         bool wanted = core->server->settings->idle_timeout_s != 0 ||
-                      core->engine_config.auth != NULL ||
+                      core->engine_config.auth != NULL || core->server->tls != NULL ||
                       atom_load_relaxed(&core->connections.sends) != 0;
         bool due = wanted && core->now - core->inspected_at >= CORE_INSPECT_EVERY_S;
         if (!due) {
@@ -256,10 +258,12 @@ void core_step(struct core *core) {
     core->now = server_clock(core->server, core->now_ns);
     core_log_update(core);
     engine_turn_begin(&core->engine, core->now);
+    bool more = connection_tls_step(core);
     for (unsigned i = 0; i < count; i++) {
         core_event(core, &core->events[i]);
     }
-    bool more = engine_resume(&core->engine);
+    more |= core->tls.first != NULL;
+    more |= engine_resume(&core->engine);
     if (core->tasks != NULL) {
         more |= tasks_run(core);
     }
@@ -401,4 +405,6 @@ void core_stop(struct core *core) {
         core->store_core = NULL;
     }
     connection_table_fini(&core->connections);
+    free(core->tls.plain);
+    core->tls.plain = NULL;
 }

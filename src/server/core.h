@@ -46,6 +46,15 @@ struct core_listener {
     bool failed;            /* paused by an error of accept */
 };
 
+/* What the core's TLS connections share; see connection_tls.c. */
+struct core_tls {
+    uint8_t *plain; /* decrypted in this step; NULL until there is such a connection */
+    size_t plain_used;
+    int64_t handshake_ns;     /* spent in this step */
+    struct connection *first; /* whose handshakes wait */
+    struct connection *last;
+};
+
 struct core {
     struct server *server;
     unsigned index;
@@ -63,6 +72,7 @@ struct core {
     uint32_t inspected_at;  /* store seconds */
     struct connection *dirty;
     struct task *tasks; /* dumps and watches under way */
+    struct core_tls tls;
     struct connection_table connections;
     struct core_listener listeners[IO_LISTENERS_MAX];
     unsigned listener_count;

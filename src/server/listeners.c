@@ -61,7 +61,8 @@ static bool listeners_open_tcp(struct server *server, const struct settings_list
                            &sockets);
     if (error == 0) {
         return listeners_add(server, &sockets,
-                             (struct server_listener){.protocol = (uint8_t)address->protocol});
+                             (struct server_listener){.protocol = (uint8_t)address->protocol,
+                                                      .tls = (uint8_t)address->tls});
     }
     if (sockets.reason[0] != '\0') {
         fprintf(stderr, "%s\n", sockets.reason);

@@ -1,12 +1,13 @@
 # server: cores, connections, settings, stats; sees everything
 noinst_LIBRARIES += libserver.a
-libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(HWLOC_CFLAGS)
+libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(HWLOC_CFLAGS) $(TLS_CFLAGS)
 libserver_a_SOURCES =
 libserver_a_SOURCES += src/server/auth_file.c
 libserver_a_SOURCES += src/server/auth_file.h
 libserver_a_SOURCES += src/server/connection.c
 libserver_a_SOURCES += src/server/connection.h
 libserver_a_SOURCES += src/server/connection_table.c
+libserver_a_SOURCES += src/server/connection_tls.c
 libserver_a_SOURCES += src/server/control.c
 libserver_a_SOURCES += src/server/control.h
 libserver_a_SOURCES += src/server/control_tuning.c
@@ -47,6 +48,12 @@ libserver_a_SOURCES += src/server/task.c
 libserver_a_SOURCES += src/server/task.h
 libserver_a_SOURCES += src/server/threads.c
 libserver_a_SOURCES += src/server/threads.h
+libserver_a_SOURCES += src/server/tls.h
+if TLS
+libserver_a_SOURCES += src/server/tls.c
+else
+libserver_a_SOURCES += src/server/tls_none.c
+endif
 libserver_a_SOURCES += src/server/topology.c
 libserver_a_SOURCES += src/server/topology.h
 libserver_a_SOURCES += src/server/topology_bind.c

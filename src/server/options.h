@@ -107,7 +107,9 @@ enum stat_kind {
     STAT_SWITCH,
     STAT_HUNDREDTHS,
     STAT_TEXT,
-    STAT_TEXT_OR_NO,
+    STAT_TEXT_OR_NO,   /* or "no" */
+    STAT_TEXT_OR_NONE, /* or "(null)" */
+    STAT_LISTED,       /* which of a list */
     STAT_BYTE,
     STAT_PROTOCOL,
 };
@@ -116,7 +118,7 @@ struct stat_row {
     const char *key;
     enum stat_kind kind;
     size_t field;
-    const char *text; /* of STAT_FIXED */
+    const char *text; /* of STAT_FIXED; of STAT_LISTED "a,b,c" */
 };
 
 /* The rows of settings.def; *count is how many. Options come before suboptions. */

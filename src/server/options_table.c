@@ -40,6 +40,8 @@
 #define HUNDREDTHS(name) .kind = STAT_HUNDREDTHS, .field = AT(name, double)
 #define NULL_TEXT(name) .kind = STAT_TEXT, .field = AT(name, char *)
 #define TEXT_OR_NO(name) .kind = STAT_TEXT_OR_NO, .field = AT(name, char *)
+#define TEXT_OR_NONE(name) .kind = STAT_TEXT_OR_NONE, .field = AT(name, char *)
+#define LISTED(name, list) .kind = STAT_LISTED, .field = AT(name, uint32_t), .text = (list)
 #define BYTE(name) .kind = STAT_BYTE, .field = AT(name, char)
 #define PROTOCOL(name) .kind = STAT_PROTOCOL, .field = AT(name, uint32_t)
 
@@ -53,7 +55,14 @@
 #define ONE_ORDER "larder evicts by S3-FIFO, one order over all sizes, with no lists to balance"
 #define NO_UDP "larder does not serve UDP, which memcached has off by default"
 #define NO_WATCH "there is no log for watchers yet"
-#define NO_TLS "TLS is not there yet"
+#define NO_TLS "this server is not built with TLS support"
+#if LARDER_TLS
+#define TLS_OPTION .support = WORKS
+#define TLS_OPTION_IDLE(reason) .support = NO_EFFECT, .why = (reason)
+#else
+#define TLS_OPTION .support = REFUSED, .why = NO_TLS
+#define TLS_OPTION_IDLE(reason) TLS_OPTION
+#endif
 #define NO_FLASH "there is no storage outside memory (extstore)"
 #define NO_PROXY "there is no built-in proxy"
 

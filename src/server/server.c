@@ -69,6 +69,7 @@ bool server_init(struct server *server, const struct settings *settings,
     server->memory_limit_bytes = settings->memory_bytes;
     server->epoch = (int64_t)time(NULL) - SERVER_CLOCK_START_S;
     atom_store_relaxed(&server->verbosity, settings->verbosity);
+    atom_store_relaxed(&server->certificates_read_at, SERVER_CLOCK_START_S);
     pthread_mutex_init(&server->admin_lock, NULL);
     auth_init(&server->auth, AUTH_ASCII);
     control_hooks_init(&server->hooks, server);
@@ -99,6 +100,8 @@ void server_fini(struct server *server) {
         store_destroy(server->store);
         server->store = NULL;
     }
+    tls_context_destroy(server->tls);
+    server->tls = NULL;
     auth_fini(&server->auth);
     pthread_mutex_destroy(&server->admin_lock);
 }
@@ -134,6 +137,22 @@ void server_reload(struct server *server) {
         !auth_file_load(&server->auth, server->settings->auth_path)) {
         server_log(server, 0, "the users read before stay");
     }
+    char reason[TLS_REASON_BYTES_MAX];
+    if (server->tls != NULL && !server_reload_certificates(server, reason)) {
+        server_log(server, 0, "Could not reload TLS certificates on SIGHUP: %s", reason);
+    }
+}
+
+bool server_reload_certificates(struct server *server,
+                                char reason[static TLS_REASON_BYTES_MAX]) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!tls_context_reload(server->tls, reason)) {
+        return false;
+    }
+    int64_t ns = (int64_t)now.tv_sec * SERVER_SECOND_NS + now.tv_nsec;
+    atom_store_relaxed(&server->certificates_read_at, server_clock(server, ns));
+    return true;
 }
 
 void server_wake(struct server *server) {

@@ -20,6 +20,7 @@
 #include "src/server/core.h"
 #include "src/server/settings.h"
 #include "src/server/stats.h"
+#include "src/server/tls.h"
 #include "src/server/topology.h"
 #include "src/store/store.h"
 
@@ -38,6 +39,7 @@ struct server_listener {
     int fd; /* the main thread's until a core listens on it; then a number for `stats conns` */
     uint8_t protocol; /* enum settings_protocol */
     bool local;       /* a unix socket */
+    uint8_t tls;      /* enum tls_mode */
 };
 
 struct server {
@@ -51,6 +53,7 @@ struct server {
     unsigned listener_count;
     struct admin_hooks hooks;
     struct auth auth; /* of -Y */
+    struct tls_context *tls; /* -Z; else NULL */
     int64_t epoch;         /* unix time of store second 0 */
     int64_t clock_base_ns; /* io_now_ns() of store second SERVER_CLOCK_START_S */
     int wake_fd;           /* eventfd of the housekeeping thread; -1: there is none */
@@ -64,6 +67,7 @@ struct server {
     _Atomic uint32_t clock_paused_s;   /* debugtime p: the clock stands there; 0: it runs */
     _Atomic uint32_t crawl_until;      /* store seconds; until then `crawl` counts as running */
     _Atomic uint32_t crawls;           /* lru_crawler crawl, so often */
+    _Atomic uint32_t certificates_read_at; /* store seconds */
     _Atomic uint32_t bind_failed;      /* the line about it was written */
 
     pthread_mutex_t admin_lock;  /* guards what follows; held for no longer than a few sums */
@@ -92,6 +96,9 @@ void server_stop(struct server *server, enum server_stop stop);
 /* Reads the files again that may be replaced while the server runs; on an error what was read
  * before stays, and a line says so. Housekeeping thread. */
 void server_reload(struct server *server);
+/* Reads the certificates again. Any thread. False: nothing changed, *reason says why. */
+MUST_CHECK bool server_reload_certificates(struct server *server,
+                                           char reason[static TLS_REASON_BYTES_MAX]);
 /* Has the housekeeping thread look around soon. Any thread; costs a system call once a wake. */
 void server_wake(struct server *server);
 

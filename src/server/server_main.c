@@ -63,6 +63,24 @@ static int server_serve(struct server *server) {
     return EXIT_SUCCESS;
 }
 
+/* Users and certificates: without those it was given, a server must not start. */
+static int server_read_files(struct server *server) {
+    const struct settings *settings = server->settings;
+    char reason[TLS_REASON_BYTES_MAX];
+    if (settings->auth_path != NULL && !auth_file_load(&server->auth, settings->auth_path)) {
+        return EXIT_FAILURE;
+    }
+    if (!settings->tls_enabled) {
+        return EXIT_SUCCESS;
+    }
+    server->tls = tls_context_create(settings, reason);
+    if (server->tls == NULL) {
+        fprintf(stderr, "%s\n", reason);
+        return EX_USAGE;
+    }
+    return EXIT_SUCCESS;
+}
+
 int server_main(const struct settings *settings) {
     housekeeping_signals_block();
     struct topology_request request = topology_request_from(settings);
@@ -80,15 +98,12 @@ int server_main(const struct settings *settings) {
         topology_plan_destroy(plan);
         return EX_OSERR;
     }
-    if (settings->auth_path != NULL && !auth_file_load(&server->auth, settings->auth_path)) {
-        server_fini(server);
-        free(server);
-        topology_plan_destroy(plan);
-        return EXIT_FAILURE;
+    int exit_code = server_read_files(server);
+    if (exit_code == EXIT_SUCCESS) {
+        server->connections_max = process_connections_max(settings, plan->core_count);
+        server_clock_start(server);
+        exit_code = server_serve(server);
     }
-    server->connections_max = process_connections_max(settings, plan->core_count);
-    server_clock_start(server);
-    int exit_code = server_serve(server);
     server_fini(server);
     free(server);
     topology_plan_destroy(plan);

@@ -29,6 +29,10 @@ void settings_destroy(struct settings *settings) {
     free(settings->listen_text);
     free(settings->unix_path);
     free(settings->auth_path);
+    free(settings->tls_chain_path);
+    free(settings->tls_key_path);
+    free(settings->tls_ca_path);
+    free(settings->tls_ciphers);
     free(settings->user);
     free(settings->pid_path);
     free(settings->topology_source);
@@ -44,6 +48,15 @@ static const char *protocol_name(uint32_t protocol) {
         [SETTINGS_PROTOCOL_BINARY] = "binary",
     };
     return names[protocol];
+}
+
+/* Number `index` of "a,b,c". */
+static const char *listed(const char *list, uint32_t index, char *buffer, size_t capacity) {
+    for (; index > 0; index--) {
+        list = strchr(list, ',') + 1;
+    }
+    (void)snprintf(buffer, capacity, "%.*s", (int)strcspn(list, ","), list);
+    return buffer;
 }
 
 /* The row's value as text: either a text that lives elsewhere, or written into `buffer`. */
@@ -79,6 +92,11 @@ static const char *stat_value(const struct settings *settings, const struct stat
     case STAT_TEXT_OR_NO:
         text = *(char *const *)field;
         return text == NULL ? "no" : text;
+    case STAT_TEXT_OR_NONE:
+        text = *(char *const *)field;
+        return text == NULL ? "(null)" : text;
+    case STAT_LISTED:
+        return listed(row->text, *(const uint32_t *)field, buffer, capacity);
     case STAT_BYTE:
         (void)snprintf(buffer, capacity, "%c", *(const char *)field);
         return buffer;

@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/server/tls.h"
+
 #define SETTINGS_LISTEN_MAX 256
 #define SETTINGS_THREADS_MAX 512
 
@@ -40,6 +42,7 @@ struct settings_listen {
     char *tag;                       /* NULL, or 1 to 8 bytes from tag[...] */
     uint16_t port;                   /* 0: any free port */
     enum settings_protocol protocol;
+    enum tls_mode tls;
 };
 
 struct settings {
@@ -63,6 +66,19 @@ struct settings {
 
     /* Authentication. */
     char *auth_path;                 /* -Y; NULL: off */
+
+    /* TLS. Files are read by the server, not here. */
+    bool tls_enabled;                /* -Z */
+    char *tls_chain_path;
+    char *tls_key_path;              /* NULL: the key is in the chain's file */
+    char *tls_ca_path;
+    char *tls_ciphers;               /* of TLS 1.2 and before */
+    uint32_t tls_verify_mode;        /* 0 none, 1 asked for, 2 required, 3 required once */
+    uint32_t tls_key_format;         /* 1 PEM, 2 DER */
+    uint32_t tls_version_min;        /* 1.N */
+    uint64_t tls_write_bytes;        /* ssl_wbuf_size */
+    bool tls_session_cache;
+    bool tls_kernel;
 
     /* Threads and I/O. */
     uint32_t threads;                /* -t; 0: auto, topology_plan_create() decides */

@@ -148,12 +148,21 @@ static bool check_auth(struct options_run *run) {
     if (settings->auth_path == NULL) {
         return true;
     }
+    if (settings->udp_port != 0) {
+        return refuse(run, "Cannot use UDP with ascii authentication enabled (-U 0 to disable)");
+    }
     if (!options_were_given(run, "protocol")) {
         settings->protocol = SETTINGS_PROTOCOL_ASCII;
     }
     return settings->protocol == SETTINGS_PROTOCOL_ASCII ||
            refuse(run, "ERROR: You cannot allow the BINARY protocol while using ascii "
                        "authentication tokens.");
+}
+
+static bool check_tls(struct options_run *run) {
+    const struct settings *settings = run->settings;
+    return !settings->tls_enabled || settings->tcp_port != 0 ||
+           refuse(run, "ERROR: You cannot enable SSL without a TCP port.");
 }
 
 static bool check_unix_path(struct options_run *run) {
@@ -166,8 +175,11 @@ static bool check_unix_path(struct options_run *run) {
 }
 
 bool settings_check(struct options_run *run) {
+    if (!check_auth(run)) {
+        return false;
+    }
     warn_of_udp(run->settings);
-    return check_threads(run) && check_auth(run) && check_item_bounds(run) && check_chunks(run) &&
-           check_slab_sizes(run) && check_lists(run) && check_unix_path(run) &&
+    return check_threads(run) && check_tls(run) && check_item_bounds(run) &&
+           check_chunks(run) && check_slab_sizes(run) && check_lists(run) && check_unix_path(run) &&
            settings_listen_build(run);
 }

@@ -1,6 +1,6 @@
 /* larder: reads the -l list into addresses
  *
- * An element is  [proto[NAME]:][tag[NAME]: or tag_NAME_:] then one of
+ * An element is  [notls:|btls:|mtls:][proto[NAME]:][tag[NAME]: or tag_NAME_:] then one of
  *   host   host:port   [v6]:port   [v6]   v6   *   *:port
  * A bare IPv6 address has more than one colon, so it carries no port.
  */
@@ -27,12 +27,27 @@ static bool fail(struct listen_cut *cut, const char *complaint, const char *valu
 }
 
 static bool cut_tls(struct listen_cut *cut) {
-    static const char *const names[] = {"notls", "btls", "mtls"};
-    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        size_t length = strlen(names[i]);
-        if (strncmp(cut->at, names[i], length) == 0 && cut->at[length] == ':') {
-            return fail(cut, "'%s' option is valid only when SSL is enabled", names[i]);
+    static const struct {
+        const char *name;
+        enum tls_mode mode;
+    } prefixes[] = {
+        {"notls", TLS_MODE_OFF},
+        {"btls", TLS_MODE_NO_PEER},
+        {"mtls", TLS_MODE_PEER},
+    };
+    bool enabled = cut->run->settings->tls_enabled;
+    cut->listen->tls = enabled ? TLS_MODE_DEFAULT : TLS_MODE_OFF;
+    for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        size_t length = strlen(prefixes[i].name);
+        if (strncmp(cut->at, prefixes[i].name, length) != 0 || cut->at[length] != ':') {
+            continue;
         }
+        if (!enabled) {
+            return fail(cut, "'%s' option is valid only when SSL is enabled", prefixes[i].name);
+        }
+        cut->listen->tls = prefixes[i].mode;
+        cut->at += length + 1;
+        break;
     }
     return true;
 }

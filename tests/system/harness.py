@@ -81,6 +81,13 @@ class ServerError(Exception):
     """The server did not start, or ended when it should not have."""
 
 
+def instrumented(binary):
+    """Whether the build carries a sanitizer, whose memory is not the server's."""
+    with open(binary, "rb") as file:
+        data = file.read()
+    return b"__asan_init" in data or b"__tsan_init" in data
+
+
 class Server:
     """One server on a port (or unix socket) of its own, stopped by `stop`."""
 

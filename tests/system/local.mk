@@ -12,4 +12,5 @@ SYSTEM_TESTS += tests/system/test_larder_load.py
 SYSTEM_TESTS += tests/system/test_larderctl.py
 SYSTEM_TESTS += tests/system/test_process.py
 SYSTEM_TESTS += tests/system/test_ring_agreement.py
+SYSTEM_TESTS += tests/system/test_tls.py
 SYSTEM_TESTS += tests/system/test_transcripts.py

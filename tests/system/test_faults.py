@@ -72,7 +72,7 @@ def grown(server, before):
 
 def loose(server):
     """Whether memory is not ours to judge: memcached's, or a sanitizer's."""
-    return server.peer or instrumented(server.binary)
+    return server.peer or harness.instrumented(server.binary)
 
 
 def bound(server, bytes_held, limit, what):
@@ -470,13 +470,6 @@ def idle_connections_cost_little(server, peer):
         sock.close()
     connections_settle(server, 0)
     return "%d connections, %d bytes each" % (count, each_bytes)
-
-
-def instrumented(binary):
-    """Whether the build carries a sanitizer, whose memory is not the server's."""
-    with open(binary, "rb") as file:
-        data = file.read()
-    return b"__asan_init" in data or b"__tsan_init" in data
 
 
 def connections_that_come_and_go_leave_nothing(server, peer):

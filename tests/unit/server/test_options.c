@@ -186,11 +186,9 @@ static void an_item_size_has_suffixes(void **state) {
 static void what_larder_lacks_is_refused(void **state) {
     (void)state;
     EXPECT_REFUSALS(
-        {"larder -Z", 64, "This server is not built with TLS support.\n"},
         {"larder -S", 64, "This server is not built with SASL support.\n"},
         {"larder -e f", 64, "This server is not built with support for a memory file (-e).\n"},
         {"larder -U -1", 64, "ERROR: Invalid UDP port number -1.\n"},
-        {"larder -o ssl_key=f", 1, "Illegal suboption \"ssl_key=f\": TLS is not there yet\n"},
         {"larder -o ext_path=/x:64m", 1,
          "Illegal suboption \"ext_path=/x:64m\": there is no storage outside memory "
          "(extstore)\n"},
@@ -199,6 +197,54 @@ static void what_larder_lacks_is_refused(void **state) {
         {"larder -o sock_cookie_id=1", 1,
          "Illegal suboption \"sock_cookie_id=1\": sockets are not marked\n"});
 }
+
+#if LARDER_TLS
+static void tls_has_its_options(void **state) {
+    (void)state;
+    struct command_line line = parse_well(
+        "larder -Z -o ssl_chain_cert=c,ssl_key=k,ssl_ca_cert=a,ssl_verify_mode=2,ssl_keyformat=2,"
+        "ssl_ciphers=HIGH,ssl_wbuf_size=64,ssl_session_cache,ssl_min_version=3 "
+        "-l a,notls:b,btls:proto[ascii]:c:1,mtls:tag[x]:d:2");
+    const struct settings *settings = line.settings;
+    assert_true(settings->tls_enabled && settings->tls_session_cache);
+    assert_string_equal(settings->tls_chain_path, "c");
+    assert_string_equal(settings->tls_key_path, "k");
+    assert_string_equal(settings->tls_ca_path, "a");
+    assert_string_equal(settings->tls_ciphers, "HIGH");
+    assert_int_equal(settings->tls_verify_mode, 2);
+    assert_int_equal(settings->tls_key_format, 2);
+    assert_int_equal(settings->tls_version_min, 3);
+    assert_int_equal(settings->tls_write_bytes, 64 * 1024);
+    assert_int_equal(settings->listen[0].tls, TLS_MODE_DEFAULT);
+    assert_int_equal(settings->listen[1].tls, TLS_MODE_OFF);
+    assert_int_equal(settings->listen[2].tls, TLS_MODE_NO_PEER);
+    assert_int_equal(settings->listen[2].protocol, SETTINGS_PROTOCOL_ASCII);
+    assert_int_equal(settings->listen[3].tls, TLS_MODE_PEER);
+    assert_string_equal(settings->listen[3].tag, "x");
+    command_line_free(&line);
+    line = parse_well("larder");
+    assert_int_equal(line.settings->listen[0].tls, TLS_MODE_OFF);
+    assert_int_equal(line.settings->tls_version_min, 2);
+    command_line_free(&line);
+    EXPECT_REFUSALS({"larder -Z -p 0", 64, "ERROR: You cannot enable SSL without a TCP port.\n"},
+                    {"larder -o ssl_key", 1, "Missing ssl_key argument\n"},
+                    {"larder -o ssl_verify_mode=4", 1,
+                     "Invalid ssl_verify_mode. Use help to see valid options.\n"},
+                    {"larder -o ssl_verify_mode=x", 1,
+                     "could not parse argument to ssl_verify_mode\n"},
+                    {"larder -l btls:a", 71,
+                     "'btls' option is valid only when SSL is enabled\n"
+                     "failed to listen on one of interface(s) btls:a\n"});
+}
+#else
+static void tls_has_its_options(void **state) {
+    (void)state;
+    EXPECT_REFUSALS({"larder -Z", 64, "This server is not built with TLS support.\n"},
+                    {"larder -o ssl_key=f", 1,
+                     "Illegal suboption \"ssl_key=f\": this server is not built with TLS "
+                     "support\n"});
+}
+#endif
 
 static void a_file_of_users_asks_for_the_ascii_protocol(void **state) {
     (void)state;
@@ -211,7 +257,9 @@ static void a_file_of_users_asks_for_the_ascii_protocol(void **state) {
     line = parse_well("larder -Y f -B ascii");
     assert_int_equal(line.settings->protocol, SETTINGS_PROTOCOL_ASCII);
     command_line_free(&line);
-    EXPECT_REFUSALS({"larder -Y f -B binary", 64,
+    EXPECT_REFUSALS({"larder -Y f -U 11211", 64,
+                     "Cannot use UDP with ascii authentication enabled (-U 0 to disable)\n"},
+                    {"larder -Y f -B binary", 64,
                      "ERROR: You cannot allow the BINARY protocol while using ascii "
                      "authentication tokens.\n"},
                     {"larder -B auto -Y f", 64,
@@ -390,7 +438,7 @@ static void help_and_version_begin_as_the_name_says(void **state) {
 /* Tools ask the help which features there are. */
 static void help_names_what_works_and_nothing_else(void **state) {
     (void)state;
-    static const char *const absent[] = {"ext_path", "proxy_config",       "enable-ssl", "sasl",
+    static const char *const absent[] = {"ext_path", "proxy_config",       "sasl",
                                          "SASL",     "no_drop_privileges", "Danga",
                                          "debugtime", "memory-file"};
     struct command_line line = command_line_parse("larder -h");
@@ -430,6 +478,7 @@ int main(void) {
         cmocka_unit_test(an_item_size_has_bounds),
         cmocka_unit_test(an_item_size_has_suffixes),
         cmocka_unit_test(what_larder_lacks_is_refused),
+        cmocka_unit_test(tls_has_its_options),
         cmocka_unit_test(a_file_of_users_asks_for_the_ascii_protocol),
         cmocka_unit_test(a_number_that_is_none_is_refused),
         cmocka_unit_test(text_after_a_number_is_warned_of),
