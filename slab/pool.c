@@ -2,6 +2,7 @@
 #include "slab/pool.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -19,14 +20,21 @@
 #define EVEN_EXTENTS 1024u
 #define STRIPES_MAX 8192u
 
+/* About 20 us of pauses. */
+#define SPINS_MAX 700u
+
 /* Free resident pages that housekeeping keeps ahead of the writers, at most: 16 extents. */
 #define RESERVE_EXTENTS_MAX 16u
 
+/* Held for some ten instructions; whoever holds it much longer is off its processor. */
 static void pool_lock(struct slab_pool *pool) {
     uint32_t unlocked = 0;
-    while (!atom_compare_exchange(&pool->locked, &unlocked, 1u)) {
+    for (unsigned i = 1; !atom_compare_exchange(&pool->locked, &unlocked, 1u); i++) {
         unlocked = 0;
         cpu_pause();
+        if (i % SPINS_MAX == 0) {
+            sched_yield();
+        }
     }
 }
 

@@ -13,6 +13,8 @@
 /* Chunks looked at in one hold. */
 #define VISIT_BATCH 8u
 #define DEAD_SHARE 100u
+/* A page is looked at when its first item has been dead for so long: at most once in that time. */
+#define DEAD_S_MAX 60u
 
 void page_note_expiry(struct store *store, uint64_t location, uint32_t expiry) {
     struct slab_page *meta =
@@ -68,6 +70,9 @@ static bool page_is_due(const struct store *store, uint32_t page, uint32_t now) 
         return true; /* in the middle of a visit that its core has left */
     }
     uint64_t dead = expected_dead(meta, now);
+    if (dead != 0 && now - atom_load_relaxed(&meta->expiry_earliest) >= DEAD_S_MAX) {
+        return true; /* ends are seldom spread evenly: many short ones before a few long ones */
+    }
     return dead != 0 && (dead * DEAD_SHARE >= chunks ||
                          atom_load_relaxed(&store->sweep_until) > now ||
                          dead == atom_load_relaxed(&meta->expiring_count));

@@ -5,6 +5,7 @@
 #include "src/store/lock.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +14,14 @@ enum { HOLD_WAITING, HOLD_PARKED, HOLD_GRANTED };
 
 /* About 20 us of pauses; a pause takes 10 to 45 ns. */
 #define SPINS_MAX 700u
+
+static void give_way(void) {
+#ifdef LARDER_SCHEDULE
+    cpu_pause();
+#else
+    sched_yield();
+#endif
+}
 
 static void park(struct lock_hold *hold) {
 #ifdef LARDER_SCHEDULE
@@ -71,6 +80,20 @@ bool lock_try(struct lock *lock, struct lock_hold *hold) {
     return atom_compare_exchange(&lock->tail, &none, (uint64_t)(uintptr_t)hold);
 }
 
+/* Somebody is between taking the tail and telling us; it may be off its processor, or want ours. */
+static uint64_t await_behind(struct lock_hold *hold) {
+    uint64_t behind = 0;
+    for (unsigned i = 0; behind == 0; i++) {
+        if (i < SPINS_MAX) {
+            cpu_pause();
+        } else {
+            give_way();
+        }
+        behind = atom_load_acquire(&hold->next);
+    }
+    return behind;
+}
+
 void lock_release(struct lock *lock, struct lock_hold *hold) {
     uint64_t behind = atom_load_acquire(&hold->next);
     if (behind == 0) {
@@ -78,10 +101,7 @@ void lock_release(struct lock *lock, struct lock_hold *hold) {
         if (atom_compare_exchange(&lock->tail, &last, 0u)) {
             return;
         }
-        do { /* somebody is between taking the tail and telling us */
-            cpu_pause();
-            behind = atom_load_acquire(&hold->next);
-        } while (behind == 0);
+        behind = await_behind(hold);
     }
     struct lock_hold *waiter = (struct lock_hold *)(uintptr_t)behind;
     if (atom_exchange(&waiter->state, (uint32_t)HOLD_GRANTED) == HOLD_PARKED) {

@@ -89,6 +89,27 @@ static void a_visit_leaves_exact_bounds(void **state) {
     fixture_close(&f);
 }
 
+static void short_lives_among_long_ones_are_found_within_a_minute(void **state) {
+    (void)state;
+    struct fixture f;
+    struct store_config config = fixture_config();
+    config.memory_bytes = 160 * MIB; /* large pages, hundreds of chunks */
+    fixture_open(&f, &config);
+    char key[64];
+    (void)pattern(&f, 100, 0);
+    for (unsigned i = 0; i < 20000; i++) {
+        key_number(key, i);
+        uint32_t lives_s = i % 2 != 0 ? 30 : 1000000;
+        assert_int_equal(put_until(&f, key, 60, f.now + lives_s), STORE_OK);
+    }
+    for (unsigned second = 0; second < 92; second++) {
+        fixture_pass(&f, 1);
+        fixture_upkeep(&f);
+    }
+    assert_int_equal(totals_of(&f).items, 10000);
+    fixture_close(&f);
+}
+
 static void what_is_linked_during_a_visit_is_within_the_bounds(void **state) {
     (void)state;
     struct fixture f;
@@ -210,6 +231,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sweep_takes_out_the_dead_and_never_the_living),
         cmocka_unit_test(a_visit_leaves_exact_bounds),
+        cmocka_unit_test(short_lives_among_long_ones_are_found_within_a_minute),
         cmocka_unit_test(what_is_linked_during_a_visit_is_within_the_bounds),
         cmocka_unit_test(cores_that_sleep_leave_nothing_expired_for_good),
         cmocka_unit_test(flush_kills_what_was_stored_before_and_nothing_after),
