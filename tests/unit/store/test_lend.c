@@ -138,13 +138,13 @@ static void a_lease_can_be_read_from_any_offset(void **state) {
         store_lease_copy(f.store, &lease, at, f.out, bytes);
         assert_memory_equal(f.out, f.pattern + at, bytes);
         uint64_t offset = at;
-        struct iovec span;
+        struct iovec span = {0};
         assert_int_equal(store_lease_spans(f.store, &lease, &offset, &span, 1), 1);
         assert_memory_equal(span.iov_base, f.pattern + at, span.iov_len);
         assert_int_equal(offset, at + span.iov_len);
     }
     uint64_t offset = LARGE_BYTES;
-    struct iovec span;
+    struct iovec span = {0};
     assert_int_equal(store_lease_spans(f.store, &lease, &offset, &span, 1), 0);
     store_lease_return(f.core, &lease);
     fixture_upkeep(&f);
