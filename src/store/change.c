@@ -205,7 +205,7 @@ static enum store_outcome number_link(struct reform *reform, const struct store_
     struct iovec value = {text, bytes};
     struct attempt attempt = {.core = reform->core, .p = reform->p, .write = write,
                               .value = &value, .token = token};
-    attempt.shape = write_marks(write) | reform->key->len | bytes << ITEM_VALUE_SHIFT;
+    attempt.shape = write_marks(write, bytes) | reform->key->len | bytes << ITEM_VALUE_SHIFT;
     enum store_outcome outcome = link_attempt(&attempt);
     if (attempt.location != 0) {
         (void)space_give(reform->core->store, reform->p, attempt.location); /* no table page */

@@ -13,7 +13,7 @@
  *   +12  accessed u32 (store seconds, coarse)              +12  bytes used u32
  *   +16  [token u64]     only if the client chose it       +16  head location u64
  *        [next u64, tail u64, value bytes u64] if chained  +24  bytes
- *        [expiry u32]    only with a TTL; always if chained
+ *        [expiry u32]    with a TTL; always above 512 bytes
  *        [flags u32]     only if not 0; always if chained
  *        key, value (of a chain: its first part)
  *

@@ -444,7 +444,7 @@ struct attempt {
 };
 
 /* The marks of a new item's shape. */
-uint32_t write_marks(const struct store_write *write);
+uint32_t write_marks(const struct store_write *write, uint64_t value_bytes);
 /* Whether an item with these marks needs a chain. One that has no expiry yet must have room for
  * it. */
 bool write_needs_chain(const struct store *store, uint32_t marks, uint32_t key_bytes,

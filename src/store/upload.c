@@ -36,7 +36,7 @@ enum store_outcome store_upload_begin(struct store_core *core, struct store_uplo
         link_failed_set(core, write, STORE_TOO_LARGE);
         return STORE_TOO_LARGE;
     }
-    upload->shape = write_marks(write);
+    upload->shape = write_marks(write, value_bytes);
     if (write_needs_chain(store, upload->shape, write->key.len, value_bytes)) {
         upload->shape |= ITEM_CHAINED | ITEM_HAS_EXPIRY | ITEM_HAS_FLAGS;
     }

@@ -131,7 +131,7 @@ static enum store_outcome extend_single(struct extension *ext) {
     attempt_init(&attempt, core, &ext->whole, ext->token);
     attempt.value = &value;
     attempt.expect_version = ext->head.version;
-    attempt.shape = write_marks(&ext->whole) | ext->whole.key.len |
+    attempt.shape = write_marks(&ext->whole, value.iov_len) | ext->whole.key.len |
                     (uint32_t)value.iov_len << ITEM_VALUE_SHIFT;
     enum store_outcome outcome = put_single(&attempt);
     ext->changed = attempt.changed;
@@ -237,9 +237,9 @@ static enum store_outcome extend_once(struct extension *ext) {
     if (!store_item_fits(core->store, ext->whole.key.len, ext->whole.client_flags, bytes)) {
         return STORE_NOT_STORED;
     }
+    uint32_t marks = write_marks(&ext->whole, bytes);
     bool single = ext->piece_upload == NULL && read == STORE_HIT &&
-                  !write_needs_chain(core->store, write_marks(&ext->whole), ext->whole.key.len,
-                                     bytes);
+                  !write_needs_chain(core->store, marks, ext->whole.key.len, bytes);
     return single ? extend_single(ext) : extend_chained(ext);
 }
 
@@ -299,7 +299,7 @@ enum store_outcome store_put(struct store_core *core, const struct store_write *
         link_failed_set(core, write, STORE_TOO_LARGE);
         return STORE_TOO_LARGE;
     }
-    uint32_t marks = write_marks(write);
+    uint32_t marks = write_marks(write, value->iov_len);
     enum store_outcome outcome;
     if (write_needs_chain(store, marks, write->key.len, value->iov_len)) {
         outcome = put_chained(core, write, value, token);

@@ -35,6 +35,26 @@ static void touch_keeps_the_version_at_every_border_of_a_chunk(void **state) {
     }
 }
 
+static void a_long_item_is_touched_where_it_stands(void **state) {
+    (void)state;
+    struct fixture f;
+    struct store_config config = fixture_config();
+    config.memory_bytes = 160 * MIB;
+    fixture_open(&f, &config);
+    static const uint64_t sizes[] = {490, 500, 5000, 16000, 50000};
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(put(&f, "key", pattern(&f, sizes[i], i), sizes[i]), STORE_OK);
+        uint64_t location = slot_location(slot_of(&f, "key"));
+        assert_int_equal(touch(&f, "key", 5000), STORE_OK);
+        /* Else a hold of the lock would copy it whole. */
+        assert_int_equal(slot_location(slot_of(&f, "key")) == location, sizes[i] + 19 > 512);
+        assert_int_equal(get(&f, "key").head.expiry, 5000);
+        assert_value(&f, "key", f.pattern, sizes[i]);
+    }
+    fixture_upkeep(&f);
+    fixture_close(&f);
+}
+
 static void touch_finds_live_items_only(void **state) {
     (void)state;
     struct fixture f;
@@ -195,6 +215,7 @@ static void long_and_chained_values_are_no_numbers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(touch_keeps_the_version_at_every_border_of_a_chunk),
+        cmocka_unit_test(a_long_item_is_touched_where_it_stands),
         cmocka_unit_test(touch_finds_live_items_only),
         cmocka_unit_test(touch_in_full_memory_finds_room),
         cmocka_unit_test(gat_reads_and_touches_the_same_item),
