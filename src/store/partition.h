@@ -176,6 +176,14 @@ struct visit {
     bool begun;
 };
 
+/* A page being emptied because the limit was lowered, a few chunks a hold. */
+struct shrink {
+    struct partition *p; /* NULL: none */
+    uint32_t page;
+    uint32_t next; /* partition that gives the next page */
+    bool move;
+};
+
 struct store_core {
     CACHE_ALIGNED _Atomic uint64_t epoch_seen; /* UINT64_MAX = asleep */
     struct store *store;
@@ -184,7 +192,7 @@ struct store_core {
     struct lock_hold hold;
     uint32_t upkeep_swept; /* store second in which all partitions were looked at */
     uint32_t upkeep_left;  /* partition in which this core left work behind, + 1; 0: none */
-    uint32_t shrink_next;  /* partition that gives the next page when the budget was lowered */
+    struct shrink shrink;
     uint32_t expiry_page;  /* page to look at next */
     struct visit visit;
     _Atomic uint64_t read_retries;
@@ -368,6 +376,10 @@ MUST_CHECK bool space_make_table_page(struct store_core *core, struct partition 
 /* Frees one page of the partition, by moving or evicting, and gives it to the pool; a bounded step
  * a hold. Without the lock. False: all looked at are pinned. */
 bool space_give_page(struct store_core *core, struct partition *p);
+
+/* A bounded step of giving pages back while the store holds more than its limit. Without the lock.
+ * False: nothing could be done. */
+bool space_shrink_step(struct store_core *core);
 
 /* -- fit.c ------------------------------------------------------------------------------------- */
 

@@ -254,6 +254,39 @@ bool space_give_page(struct store_core *core, struct partition *p) {
     return false;
 }
 
+/* Goes on with the page that the core is emptying, or chooses one of the next partition's. */
+bool space_shrink_step(struct store_core *core) {
+    struct store *store = core->store;
+    struct shrink *shrink = &core->shrink;
+    struct page_job job = {.store = store, .p = shrink->p, .page = shrink->page,
+                           .move = shrink->move, .now = core->now};
+    if (job.p == NULL) {
+        job.p = &store->partitions[shrink->next++ % store->partition_count];
+        partition_lock(core, job.p);
+        bool chosen = page_job_choose(&job, 0, true);
+        partition_unlock(core, job.p);
+        if (!chosen) {
+            return false;
+        }
+        *shrink = (struct shrink){
+            .next = shrink->next, .p = job.p, .page = job.page, .move = job.move};
+    }
+    partition_lock(core, job.p);
+    enum page_step step = page_empty_step(&job);
+    (void)limbo_step(store, job.p);
+    partition_unlock(core, job.p);
+    if (step == PAGE_MORE) {
+        return true;
+    }
+    shrink->p = NULL;
+    /* A pinned page is seldom: then another is emptied in one go. */
+    if (step == PAGE_EMPTIED || space_give_page(core, job.p)) {
+        slab_pool_excess_drop(&store->pool);
+        return true;
+    }
+    return false;
+}
+
 /* -- making room ------------------------------------------------------------------------------- */
 
 /* Takes a page from the partition that has most, if that is more than `floor`; if it can give

@@ -39,16 +39,9 @@ static bool partition_step(struct store_core *core, struct partition *p) {
 
 /* Gives pages back while the store holds more than its budget allows (cache_memlimit). */
 static bool shrink_step(struct store_core *core) {
-    struct store *store = core->store;
-    if (slab_pool_excess_used(&store->pool) == 0) {
-        return false;
-    }
-    struct partition *p = &store->partitions[core->shrink_next++ % store->partition_count];
-    if (!store->config.evict || !space_give_page(core, p)) {
-        return false;
-    }
-    slab_pool_excess_drop(&store->pool);
-    return true;
+    const struct store *store = core->store;
+    return store->config.evict && slab_pool_excess_used(&store->pool) != 0 &&
+           space_shrink_step(core);
 }
 
 static uint64_t clock_ns(void) {

@@ -137,6 +137,27 @@ static void while_writers_go_on_a_lowered_limit_is_reached(void **state) {
     fixture_close(&f);
 }
 
+static void memory_is_given_back_in_small_steps(void **state) {
+    (void)state;
+    struct fixture f;
+    struct store_config config = fixture_config();
+    config.memory_bytes = 32 * MIB;
+    fixture_open(&f, &config);
+    (void)fill_until_full(&f, "key", 20); /* hundreds of items a page */
+    assert_true(store_memory_limit_set(f.store, 8 * MIB));
+    uint64_t before = totals_of(&f).evictions;
+    unsigned steps = 0;
+    while (slab_pool_excess_used(&f.store->pool) != 0) {
+        (void)store_upkeep(f.core, 1);
+        uint64_t evictions = totals_of(&f).evictions;
+        assert_true(evictions - before <= 2 * MOVE_BATCH_MAX);
+        before = evictions;
+        assert_true(++steps < 1000000);
+    }
+    fixture_upkeep(&f);
+    fixture_close(&f);
+}
+
 static void limits_out_of_bounds_are_refused(void **state) {
     (void)state;
     struct fixture f;
@@ -262,6 +283,7 @@ int main(void) {
         cmocka_unit_test(resident_memory_stays_within_the_limit),
         cmocka_unit_test(a_lowered_limit_gives_memory_back_to_the_system),
         cmocka_unit_test(while_writers_go_on_a_lowered_limit_is_reached),
+        cmocka_unit_test(memory_is_given_back_in_small_steps),
         cmocka_unit_test(limits_out_of_bounds_are_refused),
         cmocka_unit_test(partitions_follow_cores_memory_and_item_size),
         cmocka_unit_test(the_smallest_store_works),
