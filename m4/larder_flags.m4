@@ -44,5 +44,6 @@ AC_SUBST([FUZZ_LDFLAGS])
 
 AC_DEFUN([LARDER_SUMMARY], [
 AC_MSG_NOTICE([larder $PACKAGE_VERSION: $larder_cc, lto $enable_lto, uring $enable_uring, dnl
-tls $enable_tls, sanitize $enable_sanitize, fuzz $enable_fuzz, schedule $enable_schedule])
+tls $enable_tls, sasl $enable_sasl, sanitize $enable_sanitize, fuzz $enable_fuzz, dnl
+schedule $enable_schedule])
 ])

@@ -25,6 +25,12 @@ AS_IF([test "$enable_tls" = yes],
   [LARDER_PKG([TLS], [libssl >= 3.0 libcrypto], [libssl-dev],
      [TLS; --disable-tls builds without it])])
 AM_CONDITIONAL([TLS], [test "$enable_tls" = yes])
+AS_IF([test "$enable_sasl" = auto],
+  [PKG_CHECK_EXISTS([libsasl2 >= 2.1], [enable_sasl=yes], [enable_sasl=no])])
+AS_IF([test "$enable_sasl" = yes],
+  [LARDER_PKG([SASL], [libsasl2 >= 2.1], [libsasl2-dev],
+     [SASL mechanisms; --disable-sasl builds without them])])
+AM_CONDITIONAL([SASL], [test "$enable_sasl" = yes])
 AS_IF([test "$enable_sanitize" = no],
   [LARDER_PKG([JEMALLOC], [jemalloc >= 5.0], [libjemalloc-dev], [memory that is not an item])])
 AS_IF([test "$enable_tests" = yes],

@@ -25,6 +25,10 @@ AC_ARG_ENABLE([uring],
 AC_ARG_ENABLE([tls],
   [AS_HELP_STRING([--enable-tls], [TLS by OpenSSL 3; default: where it is found])],
   [], [enable_tls=auto])
+AC_ARG_ENABLE([sasl],
+  [AS_HELP_STRING([--enable-sasl],
+     [mechanisms of libsasl2 for -S; default: where it is found; PLAIN is always there])],
+  [], [enable_sasl=auto])
 AC_ARG_ENABLE([schedule],
   [AS_HELP_STRING([--enable-schedule], [build tests/schedules: every atomic access a yield point])],
   [], [enable_schedule=no])

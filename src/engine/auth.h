@@ -38,10 +38,32 @@ enum auth_read {
     AUTH_READ_NO_MEMORY,
 };
 
+/* What a step of a SASL exchange came to. */
+enum auth_step {
+    AUTH_STEP_GOOD,
+    AUTH_STEP_CONTINUE, /* send the challenge and wait for the next step */
+    AUTH_STEP_BAD,
+};
+
+/* The mechanisms of -S: PLAIN over the users (sasl_plain_backend), or a library's. A conversation
+ * is one connection's exchange, made by the first call that needs it; challenges live until the
+ * next call. Any thread. */
+struct auth_backend {
+    void *context;
+    /* Their names, separated by spaces; data NULL: something went wrong. */
+    struct span (*mechanisms)(void *context, void **conversation);
+    enum auth_step (*start)(void *context, void **conversation, struct span mechanism,
+                            struct span data, struct span *challenge);
+    enum auth_step (*step)(void *context, void **conversation, struct span data,
+                           struct span *challenge);
+    void (*end)(void *context, void *conversation); /* not called for NULL */
+};
+
 struct auth_users;
 
 struct auth {
     enum auth_kind kind;
+    struct auth_backend backend; /* of AUTH_SASL */
     pthread_mutex_t lock;
     struct auth_users *users; /* NULL: none may log in */
 };

@@ -9,6 +9,9 @@ static execute_function *const execute_functions[VERB_FAIL] = {
 #define COMMAND(VERB, word, shape, tokens_min, execute, doc) [VERB_##VERB] = execute,
 #include "src/proto/commands.def"
 #undef COMMAND
+    [VERB_SASL_LIST] = sasl_execute,
+    [VERB_SASL_AUTH] = sasl_execute,
+    [VERB_SASL_STEP] = sasl_execute,
 };
 
 void engine_init(struct engine_core *core, const struct engine_config *config, struct store *store,
@@ -141,17 +144,17 @@ static void engine_execute_entry(struct engine_core *core, struct engine_request
     if (session->rewound || session->close_reason != SESSION_OPEN) {
         return;
     }
+    if (!session_admits(session, &entry->request)) {
+        execute_answer(core, session, &entry->request, OUTCOME_UNAUTHENTICATED);
+        session_close(session, SESSION_CLOSE_ERROR);
+        return;
+    }
     if (entry->request.verb >= VERB_FAIL) {
         /* always room for that much: its input may be swallowed and can't be taken back */
         execute_answer(core, session, &entry->request, (enum outcome)entry->request.outcome);
         if (entry->request.verb == VERB_HANG_UP) {
             session_close(session, SESSION_CLOSE_ERROR);
         }
-        return;
-    }
-    if (!session_admits(session, &entry->request)) {
-        execute_answer(core, session, &entry->request, OUTCOME_UNAUTHENTICATED);
-        session_close(session, SESSION_CLOSE_ERROR);
         return;
     }
     if (engine_session_is_full(core, &session->reply)) {

@@ -20,6 +20,7 @@ execute_function write_execute;
 execute_function item_delete;
 execute_function item_count;
 execute_function item_touch;
+execute_function sasl_execute;
 execute_function admin_version;
 execute_function admin_quit;
 execute_function admin_flush_all;

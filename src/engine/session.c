@@ -2,7 +2,9 @@
 #include "src/engine/session.h"
 
 #include "src/engine/engine.h"
+#include "src/engine/sasl.h"
 #include "src/engine/upload.h"
+#include "src/proto/binary.h"
 
 enum { PRODUCE_CALLS_MAX = 8 };
 
@@ -62,6 +64,7 @@ void session_fini(struct session *session) {
         engine_execute(core);
     }
     upload_abandon(session);
+    sasl_end(session);
     reply_fini(&session->reply, core->store_core);
     if (session->buffer) {
         buffers_give(&core->buffers, session->buffer, session->buffer_bytes);
@@ -171,6 +174,23 @@ unsigned session_wants(const struct session *session) {
 
 bool session_login_is_overdue(const struct session *session) {
     return session->locked && session->core->now - session->locked_at > SESSION_LOCKED_S_MAX;
+}
+
+bool session_admits_locked(const struct request *request) {
+    if (request->protocol != REQUEST_BINARY) {
+        return false;
+    }
+    switch (request->verb) {
+    case VERB_SASL_LIST:
+    case VERB_SASL_AUTH:
+    case VERB_SASL_STEP:
+    case VERB_VERSION:
+    case VERB_HANG_UP: /* an error, and the end */
+        return true;
+    default:
+        return request->verb == VERB_FAIL && request->opcode >= BINARY_OPCODE_SASL_FIRST &&
+               request->opcode <= BINARY_OPCODE_SASL_LAST;
+    }
 }
 
 bool session_is_idle(const struct session *session) {

@@ -78,6 +78,8 @@ struct session {
     bool rewound;     /* the window's later requests of this session are void */
     bool input_ended; /* the client sends no more */
     bool locked;      /* not logged in: nothing is executed but what session_admits lets pass */
+    bool conversing;  /* SASL: a mechanism was started, and steps may follow */
+    void *conversation;   /* SASL: the back end's; NULL: none */
     uint32_t locked_at;   /* store seconds */
     uint32_t login_bytes; /* while locked in ASCII: of the token that comes next; see login.h */
 };
@@ -136,11 +138,11 @@ void session_touch(struct session *session);
 void session_stall(struct session *session, const struct engine_request *entry);
 /* Copies what is left of the turn's input into the session's own buffer. */
 void session_settle(struct session *session);
-/* The one place where it is decided whether a session may execute a request: it has logged in, or
- * nobody has to. */
+/* Whether a client that has not logged in may ask for this: it is how it logs in, or harmless. */
+bool session_admits_locked(const struct request *request);
+/* The one place where it is decided whether a session may execute a request. */
 static inline bool session_admits(const struct session *session, const struct request *request) {
-    (void)request;
-    return __builtin_expect(!session->locked, 1);
+    return __builtin_expect(!session->locked, 1) || session_admits_locked(request);
 }
 /* Parses until the input is used up or something stops it. */
 void session_run(struct session *session);

@@ -134,6 +134,15 @@ uint64_t binary_parse(struct span input, struct request *request, struct binary_
     request->key = span_of(extras + lengths.extras, (size_t)lengths.key);
     request->arguments = request->key;
     packet->value_bytes = lengths.body - lengths.key - lengths.extras;
+    if (request->verb == VERB_SASL_AUTH || request->verb == VERB_SASL_STEP) {
+        enum outcome wrong = lengths.key > BINARY_MECHANISM_BYTES_MAX        ? OUTCOME_BAD_PACKET
+                             : packet->value_bytes > BINARY_TOKEN_BYTES_MAX ? OUTCOME_TOO_LARGE
+                                                                             : OUTCOME_NONE;
+
+        if (wrong != OUTCOME_NONE) {
+            return binary_refuse(packet, BINARY_PACKET_REFUSED, wrong, lengths.body);
+        }
+    }
     packet->kind = opcode->value == OPCODE_YES ? BINARY_PACKET_VALUE : BINARY_PACKET_WHOLE;
     if (request->verb != VERB_GET) {
         binary_read_extras(request, extras, lengths.extras);

@@ -20,6 +20,10 @@ enum {
     BINARY_MAGIC_RESPONSE = 0x81,
     BINARY_HEADER_BYTES = 24,
     BINARY_BODY_BYTES_MAX = 1 << 30,
+    BINARY_OPCODE_SASL_FIRST = 0x20,
+    BINARY_OPCODE_SASL_LAST = 0x22,
+    BINARY_MECHANISM_BYTES_MAX = 32,  /* of SASL: the key */
+    BINARY_TOKEN_BYTES_MAX = 8 * 1024, /* of SASL: the value, which is never announced */
 };
 
 enum binary_packet_kind {

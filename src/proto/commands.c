@@ -14,7 +14,7 @@ static const struct command commands[] = {
 };
 
 const struct command *command_find(struct span word) {
-    for (size_t i = 0; i < VERB_FAIL; i++) {
+    for (size_t i = 0; i < VERB_SASL_LIST; i++) {
         if (commands[i].word_bytes == word.len && commands[i].word[0] == (char)word.data[0] &&
             memcmp(commands[i].word, word.data, word.len) == 0) {
             return &commands[i];

@@ -28,7 +28,7 @@ struct command {
 
 /* The command of a word, or NULL. */
 const struct command *command_find(struct span word);
-/* Its row by verb (not VERB_FAIL). */
+/* Its row by verb (not VERB_SASL_LIST and those after it). */
 const struct command *command_of_verb(enum verb verb);
 
 #endif

@@ -26,6 +26,9 @@ enum verb {
 #define COMMAND(VERB, word, shape, tokens_min, execute, doc) VERB_##VERB,
 #include "src/proto/commands.def"
 #undef COMMAND
+    VERB_SASL_LIST, /* binary only: logging in, see src/engine/sasl.h */
+    VERB_SASL_AUTH,
+    VERB_SASL_STEP,
     VERB_FAIL, /* nothing to execute: answer `outcome` */
     VERB_HANG_UP, /* the same, then close */
     VERB_COUNT

@@ -335,7 +335,8 @@ static void core_engine_config(struct core *core) {
         .epoch = core->server->epoch,
         .version = SERVER_MEMCACHED_VERSION,
         .flush_enabled = settings->flush_enabled,
-        .auth = settings->auth_path != NULL ? &core->server->auth : NULL,
+        .auth = settings->auth_path != NULL || settings->sasl_enabled ? &core->server->auth
+                                                                      : NULL,
         .admin = &core->server->hooks,
         .log_context = core,
     };

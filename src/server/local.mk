@@ -1,6 +1,6 @@
 # server: cores, connections, settings, stats; sees everything
 noinst_LIBRARIES += libserver.a
-libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(HWLOC_CFLAGS) $(TLS_CFLAGS)
+libserver_a_CPPFLAGS = $(AM_CPPFLAGS) $(HWLOC_CFLAGS) $(TLS_CFLAGS) $(SASL_CFLAGS)
 libserver_a_SOURCES =
 libserver_a_SOURCES += src/server/auth_file.c
 libserver_a_SOURCES += src/server/auth_file.h
@@ -29,6 +29,12 @@ libserver_a_SOURCES += src/server/options_value.c
 libserver_a_SOURCES += src/server/process.c
 libserver_a_SOURCES += src/server/process.h
 libserver_a_SOURCES += src/server/reasons.def
+libserver_a_SOURCES += src/server/sasl_library.h
+if SASL
+libserver_a_SOURCES += src/server/sasl_library.c
+else
+libserver_a_SOURCES += src/server/sasl_library_none.c
+endif
 libserver_a_SOURCES += src/server/server.c
 libserver_a_SOURCES += src/server/server.h
 libserver_a_SOURCES += src/server/server_main.c

@@ -71,7 +71,8 @@ bool server_init(struct server *server, const struct settings *settings,
     atom_store_relaxed(&server->verbosity, settings->verbosity);
     atom_store_relaxed(&server->certificates_read_at, SERVER_CLOCK_START_S);
     pthread_mutex_init(&server->admin_lock, NULL);
-    auth_init(&server->auth, AUTH_ASCII);
+    auth_init(&server->auth, settings->sasl_enabled ? AUTH_SASL : AUTH_ASCII);
+    server->users_path = settings->auth_path;
     control_hooks_init(&server->hooks, server);
     server->cores = calloc(core_count, sizeof(server->cores[0]));
     if (server->cores == NULL || !server_store_create(server, hash_seed)) {
@@ -133,8 +134,7 @@ void server_stop(struct server *server, enum server_stop stop) {
 }
 
 void server_reload(struct server *server) {
-    if (server->settings->auth_path != NULL &&
-        !auth_file_load(&server->auth, server->settings->auth_path)) {
+    if (server->users_path != NULL && !auth_file_load(&server->auth, server->users_path)) {
         server_log(server, 0, "the users read before stay");
     }
     char reason[TLS_REASON_BYTES_MAX];

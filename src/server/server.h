@@ -52,7 +52,8 @@ struct server {
     struct server_listener listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
     struct admin_hooks hooks;
-    struct auth auth; /* of -Y */
+    struct auth auth;        /* of -Y or -S */
+    const char *users_path;  /* its users; NULL: it has none of its own */
     struct tls_context *tls; /* -Z; else NULL */
     int64_t epoch;         /* unix time of store second 0 */
     int64_t clock_base_ns; /* io_now_ns() of store second SERVER_CLOCK_START_S */

@@ -7,10 +7,12 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "src/engine/sasl.h"
 #include "src/server/auth_file.h"
 #include "src/server/housekeeping.h"
 #include "src/server/listeners.h"
 #include "src/server/process.h"
+#include "src/server/sasl_library.h"
 #include "src/server/server.h"
 #include "src/server/threads.h"
 
@@ -63,11 +65,36 @@ static int server_serve(struct server *server) {
     return EXIT_SUCCESS;
 }
 
+/* The mechanisms of -S: PLAIN by the file that the environment names, else the library's. */
+static bool server_open_sasl(struct server *server) {
+    server->users_path = getenv("MEMCACHED_SASL_PWDB");
+    if (server->users_path != NULL) {
+        server->auth.backend = sasl_plain_backend(&server->auth);
+        return true;
+    }
+    if (!sasl_library_is_built_in()) {
+        fprintf(stderr, "MEMCACHED_SASL_PWDB is not set: it names the file of users, the only "
+                        "source of users that this server is built with.\n");
+        return false;
+    }
+    return sasl_library_open(&server->auth.backend, server->settings->verbosity);
+}
+
+static void server_close_sasl(struct server *server) {
+    if (server->settings->sasl_enabled && server->users_path == NULL &&
+        server->auth.backend.context != NULL) {
+        sasl_library_close(&server->auth.backend);
+    }
+}
+
 /* Users and certificates: without those it was given, a server must not start. */
 static int server_read_files(struct server *server) {
     const struct settings *settings = server->settings;
     char reason[TLS_REASON_BYTES_MAX];
-    if (settings->auth_path != NULL && !auth_file_load(&server->auth, settings->auth_path)) {
+    if (settings->sasl_enabled && !server_open_sasl(server)) {
+        return EXIT_FAILURE;
+    }
+    if (server->users_path != NULL && !auth_file_load(&server->auth, server->users_path)) {
         return EXIT_FAILURE;
     }
     if (!settings->tls_enabled) {
@@ -104,6 +131,7 @@ int server_main(const struct settings *settings) {
         server_clock_start(server);
         exit_code = server_serve(server);
     }
+    server_close_sasl(server);
     server_fini(server);
     free(server);
     topology_plan_destroy(plan);

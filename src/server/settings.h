@@ -66,6 +66,7 @@ struct settings {
 
     /* Authentication. */
     char *auth_path;                 /* -Y; NULL: off */
+    bool sasl_enabled;               /* -S */
 
     /* TLS. Files are read by the server, not here. */
     bool tls_enabled;                /* -Z */

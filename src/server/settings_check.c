@@ -142,16 +142,35 @@ static void warn_of_udp(struct settings *settings) {
     }
 }
 
-/* Logging in is a language of the ASCII protocol only. */
+/* SASL is a language of the binary protocol only. */
+static bool check_sasl(struct options_run *run) {
+    struct settings *settings = run->settings;
+    if (!settings->sasl_enabled) {
+        return true;
+    }
+    if (!options_were_given(run, "protocol")) {
+        settings->protocol = SETTINGS_PROTOCOL_BINARY;
+    }
+    if (settings->protocol != SETTINGS_PROTOCOL_BINARY) {
+        return refuse(run, "ERROR: You cannot allow the ASCII protocol while using SASL.");
+    }
+    return settings->udp_port == 0 ||
+           refuse(run, "ERROR: Cannot enable UDP while using binary SASL authentication.");
+}
+
+/* Logging in by -Y is one of the ASCII protocol only; so both together are refused. */
 static bool check_auth(struct options_run *run) {
     struct settings *settings = run->settings;
+    if (!check_sasl(run)) {
+        return false;
+    }
     if (settings->auth_path == NULL) {
         return true;
     }
     if (settings->udp_port != 0) {
         return refuse(run, "Cannot use UDP with ascii authentication enabled (-U 0 to disable)");
     }
-    if (!options_were_given(run, "protocol")) {
+    if (!options_were_given(run, "protocol") && !settings->sasl_enabled) {
         settings->protocol = SETTINGS_PROTOCOL_ASCII;
     }
     return settings->protocol == SETTINGS_PROTOCOL_ASCII ||

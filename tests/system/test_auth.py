@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Logging in with -Y: what is let through, what the counters say, and reading the file again.
+"""Logging in with -Y and -S: what is let through, what is counted, reading the file again.
 
 With `--peer BINARY` memcached is run instead; where larder promises more, memcached is let off.
 """
@@ -8,6 +8,7 @@ import argparse
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 
@@ -16,6 +17,7 @@ from harness import get_value, set_value, wait_until, want
 
 PLACE = tempfile.mkdtemp(prefix="larder-auth-")
 USERS = os.path.join(PLACE, "users")
+FIRST_USERS = "foo:bar\nsneaky:pass:with spaces\nlast:w\u00fcrd\n"
 LOCKED = b"CLIENT_ERROR unauthenticated"
 WRONG = b"CLIENT_ERROR authentication failure"
 
@@ -87,6 +89,7 @@ def the_file_is_read_again_on_a_signal(server, peer):
         want(wait_until(lambda: "Could not open authfile" in server.log()), "nothing was said")
     want(login(server.client(), b"foo new") == b"STORED", "a missing file did harm")
     want(server.alive(), "it ended")
+    write_users(FIRST_USERS)
 
 
 def files_without_users_keep_it_from_starting(server, peer):
@@ -94,11 +97,71 @@ def files_without_users_keep_it_from_starting(server, peer):
         write_users(text or "")
         if text is None:
             os.unlink(USERS)
-        argv = [server.binary, "-p", "-1", "-l", "127.0.0.1", "-u", "root", "-Y", USERS]
-        done = subprocess.run(argv, capture_output=True, timeout=20, check=False)
-        said = done.stderr.decode("latin-1")
-        want(done.returncode == 1 and "uthfile" in said, "%r: %d %s" % (
-            text, done.returncode, said))
+        for option in (["-Y", USERS],) if peer else (["-Y", USERS], ["-S"]):
+            argv = [server.binary, "-p", "-1", "-l", "127.0.0.1", "-u", "root"] + option
+            done = subprocess.run(argv, capture_output=True, timeout=20, check=False)
+            said = done.stderr.decode("latin-1")
+            want(done.returncode == 1 and "uthfile" in said, "%s %r: %d %s" % (
+                option, text, done.returncode, said))
+
+
+class Binary:
+    """Packets of the binary protocol."""
+
+    def __init__(self, server):
+        self.client = server.client()
+
+    def ask(self, opcode, key=b"", value=b"", extras=b""):
+        """Status and body of the answer; None at the end of the stream."""
+        body = extras + key + value
+        self.client.send(struct.pack(">BBHBBHIIQ", 0x80, opcode, len(key), len(extras), 0, 0,
+                                     len(body), 7, 0) + body)
+        head = self.client.take(24)
+        if len(head) < 24:
+            return None
+        status, size = struct.unpack(">6xHI12x", head)
+        return status, self.client.take(size)
+
+    def plain(self, token):
+        return self.ask(0x21, b"PLAIN", token)
+
+
+def sasl_lets_in_who_is_in_the_file(server, peer):
+    client = Binary(server)
+    want(client.ask(0x0b) == (0, b"1.6.45"), "version")
+    want(client.ask(0x20) == (0, b"PLAIN"), "mechanisms")
+    want(client.plain(b"\0foo\0baz") == (0x20, b"Auth failure."), "a wrong password")
+    want(client.plain(b"\0foo\0bar") == (0, b"Authenticated"), "the right one")
+    want(client.ask(0x01, b"k", b"v" * 100000, b"\0" * 8)[0] == 0, "set")
+    want(client.ask(0x00, b"k")[1][4:] == b"v" * 100000, "get")
+    other = Binary(server)
+    want(other.ask(0x00, b"k") == (0x20, b"Auth failure."), "no login")
+    want(other.ask(0x0b) is None, "not closed")
+    write_users("foo:new\n")
+    server.process.send_signal(signal.SIGHUP)
+    want(wait_until(lambda: Binary(server).plain(b"\0foo\0new")[0] == 0), "not read again")
+    want(Binary(server).plain(b"\0foo\0bar")[0] == 0x20, "the password before still opens")
+    want(client.ask(0x0a)[0] == 0, "the connection before has to log in again")
+    write_users(FIRST_USERS)
+
+
+def a_client_library_logs_in_by_sasl(server, peer):
+    try:
+        import pylibmc
+    except ImportError:
+        return "no pylibmc here"
+    if not pylibmc.support_sasl:
+        return "pylibmc without SASL"
+    address = ["127.0.0.1:%d" % server.port]
+    client = pylibmc.Client(address, binary=True, username="foo", password="bar")
+    want(client.set("p", "value") and client.get("p") == "value", "set and get")
+    stranger = pylibmc.Client(address, binary=True, username="foo", password="no")
+    try:
+        got = stranger.get("p")
+    except pylibmc.Error:
+        got = None
+    want(got is None, "a stranger got %r" % got)
+    return None
 
 
 TESTS = (
@@ -106,6 +169,8 @@ TESTS = (
     (users_may_have_spaces_and_colons_in_passwords, ["-Y", USERS]),
     (binary_requests_find_no_way_in, ["-Y", USERS]),
     (the_file_is_read_again_on_a_signal, ["-Y", USERS]),
+    (sasl_lets_in_who_is_in_the_file, ["-S"]),
+    (a_client_library_logs_in_by_sasl, ["-S"]),
     (files_without_users_keep_it_from_starting, []),
 )
 
@@ -114,7 +179,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", help="run this memcached instead")
     parser.add_argument("--only", default="", help="only tests whose name contains this")
-    write_users("foo:bar\nsneaky:pass:with spaces\nlast:w\u00fcrd\n")
+    write_users(FIRST_USERS)
+    os.environ["MEMCACHED_SASL_PWDB"] = USERS
     try:
         return harness.run_tests(parser.parse_args(), TESTS)
     finally:

@@ -17,3 +17,6 @@ tests_unit_engine_test_session_LDADD = $(UNIT_ENGINE_FAKE)
 UNIT_TESTS += tests/unit/engine/test_auth
 tests_unit_engine_test_auth_SOURCES = tests/unit/engine/test_auth.c $(ENGINE_WIRE) $(FAKE_STORE)
 tests_unit_engine_test_auth_LDADD = $(UNIT_ENGINE_FAKE)
+UNIT_TESTS += tests/unit/engine/test_sasl
+tests_unit_engine_test_sasl_SOURCES = tests/unit/engine/test_sasl.c $(ENGINE_WIRE) $(FAKE_STORE)
+tests_unit_engine_test_sasl_LDADD = $(UNIT_ENGINE_FAKE)

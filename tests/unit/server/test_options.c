@@ -186,7 +186,6 @@ static void an_item_size_has_suffixes(void **state) {
 static void what_larder_lacks_is_refused(void **state) {
     (void)state;
     EXPECT_REFUSALS(
-        {"larder -S", 64, "This server is not built with SASL support.\n"},
         {"larder -e f", 64, "This server is not built with support for a memory file (-e).\n"},
         {"larder -U -1", 64, "ERROR: Invalid UDP port number -1.\n"},
         {"larder -o ext_path=/x:64m", 1,
@@ -245,6 +244,27 @@ static void tls_has_its_options(void **state) {
                      "support\n"});
 }
 #endif
+
+static void sasl_asks_for_the_binary_protocol(void **state) {
+    (void)state;
+    static const char complaint[] =
+        "ERROR: You cannot allow the ASCII protocol while using SASL.\n";
+    struct command_line line = parse_well("larder -S");
+    assert_true(line.settings->sasl_enabled);
+    assert_int_equal(line.settings->protocol, SETTINGS_PROTOCOL_BINARY);
+    assert_int_equal(line.settings->listen[0].protocol, SETTINGS_PROTOCOL_BINARY);
+    command_line_free(&line);
+    line = parse_well("larder -S -B binary");
+    assert_int_equal(line.settings->protocol, SETTINGS_PROTOCOL_BINARY);
+    command_line_free(&line);
+    EXPECT_REFUSALS({"larder -S -B auto", 64, complaint}, {"larder -S -B ascii", 64, complaint},
+                    {"larder -S -B binary -B ascii", 64, complaint},
+                    {"larder -S -U 1", 64,
+                     "ERROR: Cannot enable UDP while using binary SASL authentication.\n"},
+                    {"larder -S -Y f", 64,
+                     "ERROR: You cannot allow the BINARY protocol while using ascii "
+                     "authentication tokens.\n"});
+}
 
 static void a_file_of_users_asks_for_the_ascii_protocol(void **state) {
     (void)state;
@@ -438,9 +458,8 @@ static void help_and_version_begin_as_the_name_says(void **state) {
 /* Tools ask the help which features there are. */
 static void help_names_what_works_and_nothing_else(void **state) {
     (void)state;
-    static const char *const absent[] = {"ext_path", "proxy_config",       "sasl",
-                                         "SASL",     "no_drop_privileges", "Danga",
-                                         "debugtime", "memory-file"};
+    static const char *const absent[] = {"ext_path", "proxy_config", "no_drop_privileges",
+                                         "Danga",    "debugtime",    "memory-file"};
     struct command_line line = command_line_parse("larder -h");
     assert_non_null(strstr(line.out, "--unix-socket=<file>"));
     for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {
@@ -479,6 +498,7 @@ int main(void) {
         cmocka_unit_test(an_item_size_has_suffixes),
         cmocka_unit_test(what_larder_lacks_is_refused),
         cmocka_unit_test(tls_has_its_options),
+        cmocka_unit_test(sasl_asks_for_the_binary_protocol),
         cmocka_unit_test(a_file_of_users_asks_for_the_ascii_protocol),
         cmocka_unit_test(a_number_that_is_none_is_refused),
         cmocka_unit_test(text_after_a_number_is_warned_of),
