@@ -34,6 +34,13 @@ static inline struct span execute_key_bytes(struct engine_core *core,
                : request->key;
 }
 
+/* The same of a request that is no meta command. */
+static inline struct store_key execute_key_plain(const struct engine_request *entry) {
+    return (struct store_key){.data = entry->request.key.data,
+                              .len = (uint32_t)entry->request.key.len,
+                              .hash = entry->hash};
+}
+
 static inline struct store_key execute_key(const struct engine_request *entry) {
     struct span key = execute_key_bytes(entry->session->core, &entry->request);
 

@@ -10,11 +10,10 @@ struct get_sink {
     const struct request *request;
     uint8_t *run;      /* the reserved bytes; NULL: nothing placed */
     size_t head_bytes; /* of them written before the value */
-    bool no_value; /* binary touch: the head is all */
 };
 
-static size_t get_write_head(uint8_t *to, const struct request *request,
-                             const struct store_head *head) {
+__attribute__((always_inline)) static inline size_t
+get_write_head(uint8_t *to, const struct request *request, const struct store_head *head) {
     struct response_value value = {.value_bytes = head->value_bytes,
                                    .cas = head->token,
                                    .client_flags = head->client_flags};
@@ -35,7 +34,7 @@ static uint8_t *get_place(struct store_sink *sink, const struct store_head *head
         return NULL;
     }
     get->head_bytes = get_write_head(get->run, get->request, head);
-    return get->no_value ? NULL : get->run + get->head_bytes;
+    return get->run + get->head_bytes;
 }
 
 /* No room for the value: memcached's words, and then the end, because values that are on their way
@@ -47,6 +46,11 @@ static void get_give_up(struct engine_core *core, struct session *session,
     session_close(session, SESSION_CLOSE_MEMORY);
 }
 
+/* All but the binary touch, whose value is read in vain. */
+static bool get_has_value(const struct request *request) {
+    return request->protocol != REQUEST_BINARY || (request->meta & BINARY_NO_VALUE) == 0;
+}
+
 static void get_lent(struct engine_core *core, struct session *session,
                      const struct request *request, const struct store_head *head,
                      const struct store_lease *lease) {
@@ -56,8 +60,19 @@ static void get_lent(struct engine_core *core, struct session *session,
     if (to) {
         reply_commit(reply, get_write_head(to, request, head));
     }
+    if (!get_has_value(request)) {
+        struct store_lease unwanted = *lease;
+
+        store_lease_return(core->store_core, &unwanted);
+        reply->broken |= to == NULL;
+        return;
+    }
     if (!reply_lend(reply, core->store_core, lease) || !to) {
         reply->broken = true;
+        return;
+    }
+    counter_add(&core->counters.values_lent, 1);
+    if (request->protocol == REQUEST_BINARY) {
         return;
     }
     to = reply_reserve(reply, RESPONSE_TAIL_BYTES_MAX);
@@ -66,7 +81,6 @@ static void get_lent(struct engine_core *core, struct session *session,
         return;
     }
     reply_commit(reply, response_write_tail(to, request));
-    counter_add(&core->counters.values_lent, 1);
 }
 
 static void get_count(struct engine_core *core, bool touching, enum store_read read) {
@@ -122,28 +136,32 @@ void get_execute(struct engine_core *core, struct engine_request *entry) {
     bool touching = request->verb == VERB_GAT || request->verb == VERB_GATS;
     struct get_sink sink = {
         .sink = {.place = get_place,
-                 .access = touching ? STORE_ACCESS_EXPIRY : STORE_ACCESS_COUNTED,
-                 .expiry = touching ? execute_expiry(core, request, request->exptime) : 0},
+                 .access = touching ? STORE_ACCESS_EXPIRY : STORE_ACCESS_COUNTED},
         .core = core,
         .reply = &session->reply,
         .request = request,
-        .no_value = touching && request->protocol == REQUEST_BINARY &&
-                    (request->meta & BINARY_NO_VALUE) != 0,
     };
-    struct store_key key = execute_key(entry);
+    struct store_key key = execute_key_plain(entry);
     struct store_head head;
     struct store_lease lease;
-    enum store_read read =
-        store_get(core->store_core, &key, &sink.sink, &head, sink.no_value ? NULL : &lease);
+
+    if (__builtin_expect(touching, 0)) {
+        sink.sink.expiry = execute_expiry(core, request, request->exptime);
+    }
+    enum store_read read = store_get(core->store_core, &key, &sink.sink, &head, &lease);
 
     get_count(core, touching, read);
     if (__builtin_expect(core->config->log != NULL, 0)) {
         get_log(core, session, request, read == STORE_HIT || read == STORE_LENT);
     }
     if (read == STORE_HIT && sink.run) {
-        size_t bytes = sink.head_bytes + (sink.no_value ? 0 : (size_t)head.value_bytes);
+        size_t bytes = sink.head_bytes + (size_t)head.value_bytes;
 
-        bytes += response_write_tail(sink.run + bytes, request);
+        if (__builtin_expect(request->protocol == REQUEST_BINARY, 0)) {
+            bytes = get_has_value(request) ? bytes : sink.head_bytes;
+        } else {
+            bytes += response_write_tail(sink.run + bytes, request);
+        }
         reply_commit(&session->reply, bytes);
     } else if (read == STORE_HIT) {
         get_give_up(core, session, request);

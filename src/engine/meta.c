@@ -44,6 +44,8 @@ static bool meta_recaches_touched(const struct request *request) {
     return false;
 }
 
+enum { META_PREPARED = META_NO_UPDATE | META_SET_TTL | META_VIVIFY | META_RECACHE };
+
 /* What mg asks for beyond reading. */
 static void meta_prepare(struct meta_sink *meta) {
     const struct engine_core *core = meta->core;
@@ -171,18 +173,23 @@ static void meta_count(struct engine_core *core, bool touched, enum store_read r
 
 void meta_get(struct engine_core *core, struct engine_request *entry) {
     const struct request *request = &entry->request;
-    struct meta_sink meta = {
-        .lookup.sink.place = meta_place,
-        .core = core,
-        .reply = &entry->session->reply,
-        .request = request,
-    };
+    struct meta_sink meta; /* the rest is filled where it is used */
+
+    meta.lookup.sink = (struct store_sink){.place = meta_place};
+    meta.lookup.vivify = false;
+    meta.lookup.recache = false;
+    meta.lookup.recache_touched = false;
+    meta.core = core;
+    meta.reply = &entry->session->reply;
+    meta.request = request;
     struct store_key key = execute_key(entry);
     struct store_head head;
     struct store_lease lease;
     bool lends = (request->meta & META_VALUE) != 0;
 
-    meta_prepare(&meta);
+    if ((request->meta & META_PREPARED) != 0) {
+        meta_prepare(&meta);
+    }
     enum store_read read = store_look_up(core->store_core, &key, &meta.lookup, &head,
                                          lends ? &lease : NULL);
     bool hit = read == STORE_HIT || read == STORE_LENT;

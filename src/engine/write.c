@@ -23,9 +23,10 @@ static void write_prepare_more(const struct engine_core *core, const struct requ
 
     if (request->protocol == REQUEST_BINARY) {
         write->expiry = execute_expiry(core, request, request->exptime);
-        write->compare |= (request->meta & BINARY_COMPARE) != 0;
+        write->compare = write->compare || (request->meta & BINARY_COMPARE) != 0;
     } else {
-        write->compare |= joins && (request->meta & META_COMPARE) != 0 && request->cas != 0;
+        write->compare = write->compare ||
+                         (joins && (request->meta & META_COMPARE) != 0 && request->cas != 0);
         write->invalidate = write->compare && !joins && (request->meta & META_INVALIDATE) != 0;
         write->create = joins && (request->meta & META_VIVIFY) != 0;
         write->set_token = (request->meta & META_TOKEN) != 0 && request->token != 0;
@@ -138,20 +139,6 @@ static void write_bad_end(struct engine_core *core, struct engine_request *entry
     execute_answer(core, entry->session, request, write_refuse(core, STORE_TOO_LARGE));
 }
 
-/* The same with the answer's figures. */
-static void write_execute_told(struct engine_core *core, struct engine_request *entry,
-                               struct store_write *write, const struct iovec *value) {
-    struct response_result result = {.value_bytes = entry->request.value_bytes};
-    uint64_t token = 0;
-
-    write->value_bytes = &result.value_bytes;
-    enum store_outcome outcome = store_put(core->store_core, write, value, &token);
-
-    result.cas = outcome == STORE_OK ? token : 0;
-    write_forget(core, &entry->request, &write->key, outcome);
-    write_finish(core, entry->session, &entry->request, outcome, &result);
-}
-
 void write_execute(struct engine_core *core, struct engine_request *entry) {
     const struct request *request = &entry->request;
     struct iovec value = {.iov_base = (void *)(uintptr_t)request->value.data,
@@ -163,10 +150,20 @@ void write_execute(struct engine_core *core, struct engine_request *entry) {
         write_bad_end(core, entry, &write);
         return;
     }
-    if (__builtin_expect(request->protocol != REQUEST_ASCII, 0)) {
-        write_execute_told(core, entry, &write, &value);
-        return;
+    struct response_result result; /* of meta and binary */
+    uint64_t token = 0;
+    bool told = request->protocol != REQUEST_ASCII;
+
+    if (__builtin_expect(told, 0)) {
+        result = (struct response_result){.value_bytes = request->value_bytes};
+        write.value_bytes = &result.value_bytes;
     }
-    write_finish(core, entry->session, request,
-                 store_put(core->store_core, &write, &value, NULL), NULL);
+    enum store_outcome outcome =
+        store_put(core->store_core, &write, &value, told ? &token : NULL);
+
+    if (__builtin_expect(told, 0)) {
+        result.cas = outcome == STORE_OK ? token : 0;
+        write_forget(core, request, &write.key, outcome);
+    }
+    write_finish(core, entry->session, request, outcome, &result);
 }

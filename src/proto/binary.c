@@ -91,6 +91,32 @@ static void binary_read_extras(struct request *request, const uint8_t *extras,
     }
 }
 
+size_t binary_get_fast(struct span input, struct request *request) {
+    const uint32_t gets = 1u << 0x00 | 1u << 0x09 | 1u << 0x0c | 1u << 0x0d;
+    const uint8_t *at = input.data;
+
+    if (input.len < BINARY_HEADER_BYTES) {
+        return 0;
+    }
+    uint32_t first = binary_load_u32(at);
+    uint32_t opcode = first >> 16 & 0xff;
+    uint32_t key_bytes = first & 0xffff;
+
+    if (first >> 24 != BINARY_MAGIC_REQUEST || opcode > 31 || (gets >> opcode & 1) == 0 ||
+        at[4] != 0 || binary_load_u32(at + 8) != key_bytes ||
+        key_bytes - 1 >= REQUEST_KEY_BYTES_MAX || input.len < BINARY_HEADER_BYTES + key_bytes) {
+        return 0;
+    }
+    request->verb = VERB_GET;
+    request->protocol = REQUEST_BINARY;
+    request->opcode = (uint8_t)opcode;
+    request->meta = opcodes[opcode].bits;
+    request->last = (opcodes[opcode].bits & BINARY_QUIET) == 0;
+    request->key = span_of(at + BINARY_HEADER_BYTES, key_bytes);
+    memcpy(&request->opaque, at + 12, sizeof request->opaque);
+    return BINARY_HEADER_BYTES + key_bytes;
+}
+
 uint64_t binary_parse(struct span input, struct request *request, struct binary_packet *packet) {
     const uint8_t *at = input.data;
 
@@ -144,8 +170,6 @@ uint64_t binary_parse(struct span input, struct request *request, struct binary_
         }
     }
     packet->kind = opcode->value == OPCODE_YES ? BINARY_PACKET_VALUE : BINARY_PACKET_WHOLE;
-    if (request->verb != VERB_GET) {
-        binary_read_extras(request, extras, lengths.extras);
-    }
+    binary_read_extras(request, extras, lengths.extras);
     return 0;
 }

@@ -45,6 +45,10 @@ struct binary_packet {
  * must be. */
 uint64_t binary_parse(struct span input, struct request *request, struct binary_packet *packet);
 
+/* A whole get in one of its four forms, which is nearly all that is ever sent: its bytes. 0: let
+ * binary_parse look. The request's marks have been reset. */
+size_t binary_get_fast(struct span input, struct request *request);
+
 static inline uint32_t binary_load_u32(const uint8_t *from) {
     uint32_t value;
 

@@ -29,6 +29,14 @@ static const uint8_t flag_letters[256] = {
 #undef META_FLAG
 };
 
+/* Bits of the letters that ask for no more than their bit; 0: look closer. */
+static const uint32_t flag_plain_bits[256] = {
+#define META_FLAG(NAME, letter, token, doc)                                                        \
+    [letter] = TOKEN_##token == TOKEN_NONE && (letter) != 'b' ? (uint32_t)META_##NAME : 0,
+#include "src/proto/meta_flags.def"
+#undef META_FLAG
+};
+
 /* A line while it is read. */
 struct meta_reader {
     struct request *request;
@@ -275,7 +283,21 @@ static bool meta_read_flags(struct meta_reader *reader, const uint8_t *at, const
     const uint8_t *start = at;
     const uint8_t *stop = at; /* of the last token */
     struct span token;
+    uint32_t meta = 0;
 
+    /* Letters alone, one space between: nearly all that is ever sent. */
+    while (!debug && end - at > 3 && *at == ' ' &&
+           (at[2] == ' ' || at[2] == '\n' || (at[2] == '\r' && at[3] == '\n')) &&
+           (flag_plain_bits[at[1]] & ~meta) != 0) {
+        meta |= flag_plain_bits[at[1]];
+        reader->tokens++;
+        at += 2;
+        stop = at;
+    }
+    reader->request->meta = meta;
+    if (*at == '\r' && at[1] == '\n') {
+        at++;
+    }
     while (*at != '\n') {
         if (!meta_next_token(&at, end, &token)) {
             return false;

@@ -432,13 +432,17 @@ static enum parse_result parse_line(struct parser *parser, struct span input, si
     return parse_command(parser, &line, consumed, request);
 }
 
+static inline bool is_meta_letter(uint8_t letter) {
+    return letter == 'g' || letter == 's' || letter == 'd' || letter == 'a' || letter == 'e';
+}
+
 /* A whole line of mg, ms, md, ma or me at the front of the input. PARSE_CLOSE: it is none. */
 static enum parse_result parse_meta_fast(struct parser *parser, struct span input,
                                          size_t *consumed, struct request *request) {
     enum parse_result result = PARSE_CLOSE;
 
     if (parser->scanned_bytes == 0 && input.len >= 4 && input.data[0] == 'm' &&
-        input.data[2] == ' ' && memchr("gsdae", input.data[1], 5)) {
+        input.data[2] == ' ' && is_meta_letter(input.data[1])) {
         result = parse_meta(parser, input, input.data, consumed, request);
         request->protocol = result == PARSE_CLOSE ? REQUEST_ASCII : REQUEST_META;
     }
@@ -470,6 +474,11 @@ static enum parse_result parse_packet_value(struct parser *parser, struct span i
 static enum parse_result parse_binary(struct parser *parser, struct span input, size_t *consumed,
                                       struct request *request) {
     struct binary_packet packet;
+
+    *consumed = binary_get_fast(input, request);
+    if (*consumed > 0) {
+        return PARSE_REQUEST;
+    }
     uint64_t need = binary_parse(input, request, &packet);
 
     if (need > 0) {

@@ -68,16 +68,3 @@ size_t response_write_number(uint8_t *to, const struct request *request, uint64_
     memcpy(to + bytes, "\r\n", 2);
     return bytes + 2;
 }
-
-size_t response_write_binary_head(uint8_t *to, const struct request *request,
-                                  const struct response_value *value) {
-    const struct response_packet packet = {
-        .key = (request->meta & BINARY_KEY) != 0 ? request->key : span_of(to, 0),
-        .value_bytes = (request->meta & BINARY_NO_VALUE) != 0 ? 0 : value->value_bytes,
-        .cas = value->cas,
-        .client_flags = value->client_flags,
-        .has_flags = true,
-    };
-
-    return response_write_packet(to, request, &packet);
-}

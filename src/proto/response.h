@@ -59,8 +59,9 @@ size_t response_write_result(uint8_t *to, const struct request *request, enum ou
                              const struct response_result *result);
 
 /* What stands before a value's bytes. */
-static inline size_t response_write_head(uint8_t *to, const struct request *request,
-                                         const struct response_value *value) {
+__attribute__((always_inline)) static inline size_t
+response_write_head(uint8_t *to, const struct request *request,
+                    const struct response_value *value) {
     if (__builtin_expect(request->protocol == REQUEST_BINARY, 0)) {
         return response_write_binary_head(to, request, value);
     }
@@ -86,11 +87,8 @@ static inline size_t response_write_head(uint8_t *to, const struct request *requ
     return (size_t)(at + 2 - to);
 }
 
-/* What stands behind them; with request->last the end of the reply too. */
+/* ASCII: what stands behind them; with request->last the end of the reply too. */
 static inline size_t response_write_tail(uint8_t *to, const struct request *request) {
-    if (__builtin_expect(request->protocol == REQUEST_BINARY, 0)) {
-        return 0;
-    }
     memcpy(to, "\r\nEND\r\n", 7);
     return request->last ? 7 : 2;
 }

@@ -10,10 +10,8 @@ size_t response_write_packet(uint8_t *to, const struct request *request,
     uint64_t body_bytes = extras_bytes + packet->key.len + packet->value_bytes;
 
     ASSERT(body_bytes <= UINT32_MAX && packet->key.len <= UINT16_MAX);
-    to[0] = BINARY_MAGIC_RESPONSE;
-    to[1] = request->opcode;
-    to[2] = (uint8_t)(packet->key.len >> 8);
-    to[3] = (uint8_t)packet->key.len;
+    binary_store_u32(to, (uint32_t)BINARY_MAGIC_RESPONSE << 24 | (uint32_t)request->opcode << 16 |
+                             (uint32_t)packet->key.len);
     binary_store_u32(to + 4, extras_bytes << 24 | packet->status);
     binary_store_u32(to + 8, (uint32_t)body_bytes);
     memcpy(to + 12, &request->opaque, sizeof request->opaque);
@@ -23,6 +21,25 @@ size_t response_write_packet(uint8_t *to, const struct request *request,
         memcpy(to + BINARY_HEADER_BYTES + extras_bytes, packet->key.data, packet->key.len);
     }
     return BINARY_HEADER_BYTES + extras_bytes + packet->key.len;
+}
+
+size_t response_write_binary_head(uint8_t *to, const struct request *request,
+                                  const struct response_value *value) {
+    uint32_t key_bytes = (request->meta & BINARY_KEY) != 0 ? (uint32_t)request->key.len : 0;
+    uint64_t value_bytes = (request->meta & BINARY_NO_VALUE) != 0 ? 0 : value->value_bytes;
+
+    ASSERT(value_bytes <= UINT32_MAX - 4 - REQUEST_KEY_BYTES_MAX);
+    binary_store_u32(to, (uint32_t)BINARY_MAGIC_RESPONSE << 24 | (uint32_t)request->opcode << 16 |
+                             key_bytes);
+    binary_store_u32(to + 4, 4u << 24);
+    binary_store_u32(to + 8, 4 + key_bytes + (uint32_t)value_bytes);
+    memcpy(to + 12, &request->opaque, sizeof request->opaque);
+    binary_store_u64(to + 16, value->cas);
+    binary_store_u32(to + BINARY_HEADER_BYTES, value->client_flags);
+    if (key_bytes > 0) {
+        memcpy(to + BINARY_HEADER_BYTES + 4, request->key.data, key_bytes);
+    }
+    return BINARY_HEADER_BYTES + 4 + key_bytes;
 }
 
 /* What the store said, as this opcode words it. */

@@ -125,7 +125,9 @@ size_t response_write_meta_hit(uint8_t *to, const struct request *request,
         memcpy(at, "HD", 2);
         at += 2;
     }
-    at = meta_write_flags(at, request, RETURN_GET, result);
+    if ((request->meta & RETURN_GET) != 0) {
+        at = meta_write_flags(at, request, RETURN_GET, result);
+    }
     if (result->win_sent && !result->created) {
         at = meta_write_bytes(at, span_from_text(" Z"));
     }

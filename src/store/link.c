@@ -1,17 +1,13 @@
 /* larder: putting a new item in its place, under the lock */
 #include "src/store/partition.h"
 
-uint32_t write_marks(const struct store_write *write, uint64_t value_bytes) {
-    uint32_t marks = (write->stale ? (uint32_t)ITEM_STALE : 0) |
-                     (write->win_sent ? (uint32_t)ITEM_WIN_SENT : 0) |
-                     (write->client_flags != 0 ? (uint32_t)ITEM_HAS_FLAGS : 0) |
-                     (write->set_token ? (uint32_t)ITEM_HAS_TOKEN : 0) |
-                     (write->key_is_binary ? (uint32_t)ITEM_KEY_BINARY : 0);
-    uint64_t bytes = item_key_offset(marks) + write->key.len + value_bytes;
-    /* An invalidating write may have to keep the old expiry. A long item has the field in any case:
-     * a touch that had to add it would copy the whole in one hold. */
-    bool expires = write->expiry != 0 || write->invalidate || bytes > FILL_IN_HOLD_BYTES_MAX;
-    return marks | (expires ? (uint32_t)ITEM_HAS_EXPIRY : 0);
+uint32_t write_marks_rare(const struct store_write *write) {
+    /* An invalidating write may have to keep the old expiry. */
+    return (write->invalidate ? (uint32_t)ITEM_HAS_EXPIRY : 0) |
+           (write->stale ? (uint32_t)ITEM_STALE : 0) |
+           (write->win_sent ? (uint32_t)ITEM_WIN_SENT : 0) |
+           (write->set_token ? (uint32_t)ITEM_HAS_TOKEN : 0) |
+           (write->key_is_binary ? (uint32_t)ITEM_KEY_BINARY : 0);
 }
 
 bool write_needs_chain(const struct store *store, uint32_t marks, uint32_t key_bytes,

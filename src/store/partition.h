@@ -455,8 +455,22 @@ struct attempt {
     unsigned class_id; /* for NEED_CHUNK */
 };
 
+/* The marks that few writes ask for. */
+uint32_t write_marks_rare(const struct store_write *write);
 /* The marks of a new item's shape. */
-uint32_t write_marks(const struct store_write *write, uint64_t value_bytes);
+static inline uint32_t write_marks(const struct store_write *write, uint64_t value_bytes) {
+    uint32_t marks = write->client_flags != 0 ? (uint32_t)ITEM_HAS_FLAGS : 0;
+    if (__builtin_expect(write->invalidate || write->stale || write->win_sent ||
+                             write->set_token || write->key_is_binary,
+                         0)) {
+        marks |= write_marks_rare(write);
+    }
+    /* A long item has the field in any case: a touch that had to add it would copy the whole in one
+     * hold. */
+    uint64_t bytes = item_key_offset(marks) + write->key.len + value_bytes;
+    bool expires = write->expiry != 0 || bytes > FILL_IN_HOLD_BYTES_MAX;
+    return marks | (expires ? (uint32_t)ITEM_HAS_EXPIRY : 0);
+}
 /* Whether an item with these marks needs a chain. One that has no expiry yet must have room for
  * it. */
 bool write_needs_chain(const struct store *store, uint32_t marks, uint32_t key_bytes,
@@ -485,6 +499,9 @@ enum store_outcome upload_commit_expecting(struct store_core *core, struct store
 /* Ends an append or prepend whose piece was uploaded. (write.c) */
 enum store_outcome extend_with_upload(struct store_core *core, struct store_upload *upload,
                                       uint64_t *token);
+/* store_put for callers inside the store. (write.c) */
+enum store_outcome write_put(struct store_core *core, const struct store_write *write,
+                             const struct iovec *value, uint64_t *token);
 /* Rewrites the item under `key` as `form` says: it gets the head that was read and fills in what
  * the new item shall be (mode, key, client_flags and expiry are set as they were), then the value
  * is copied, or dropped. Begun anew when the item changed meanwhile. (write.c) */

@@ -336,11 +336,11 @@ static void look_refresh(const struct look *look) {
 static enum look_result look_until_done(struct look *look) {
     for (unsigned i = 0; i < READ_TRIES_MAX; i++) {
         enum look_result result = look_once(look);
+        if (result <= LOOK_LENT) {
+            return result;
+        }
         if (result == LOOK_LOCKED) {
             break;
-        }
-        if (result != LOOK_AGAIN) {
-            return result;
         }
         atom_own_add(&look->core->read_retries, 1u);
         cpu_pause();
@@ -356,15 +356,16 @@ static enum store_read look_run(struct look *look) {
     enum look_result result = look_until_done(look);
     bool hit = result == LOOK_HIT || result == LOOK_LENT;
     enum store_access access = look->sink->access;
-    if (hit && (access == STORE_ACCESS_COUNTED || access == STORE_ACCESS_EXPIRY)) {
+    if (hit && (access & STORE_ACCESS_QUIET) == 0) {
         look_count(look);
         look_refresh(look);
     }
     if (look->locked) {
         partition_unlock(look->core, look->p);
     }
-    bool created = look->lookup != NULL && look->lookup->created; /* has the expiry it shall have */
-    if (hit && access >= STORE_ACCESS_EXPIRY && !created) {
+    /* What was created has the expiry that it shall have. */
+    if (hit && (access & STORE_ACCESS_EXPIRY) != 0 &&
+        (look->lookup == NULL || !look->lookup->created)) {
         /* Gone or replaced meanwhile, or no memory for the field: the value was right when it was
          * read, and what came after it overrules this expiry. */
         const struct touch touch = {.expiry = look->sink->expiry,
@@ -418,7 +419,7 @@ static bool lookup_create(struct store_core *core, const struct store_key *key,
         .win_sent = true,
     };
     struct iovec nothing = {(void *)(uintptr_t)key->data, 0};
-    enum store_outcome outcome = store_put(core, &write, &nothing, NULL);
+    enum store_outcome outcome = write_put(core, &write, &nothing, NULL);
     lookup->created = outcome == STORE_OK;
     return lookup->created || outcome == STORE_NOT_STORED;
 }

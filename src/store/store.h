@@ -112,10 +112,10 @@ struct store_head {
 
 /* What a read does to the item. */
 enum store_access {
-    STORE_ACCESS_COUNTED, /* counts for eviction and last-access time */
-    STORE_ACCESS_QUIET,   /* changes nothing (meta u, me) */
-    STORE_ACCESS_EXPIRY,  /* counts, and sets the expiry to sink->expiry (gat): a write */
-    STORE_ACCESS_EXPIRY_QUIET, /* sets the expiry, changes nothing else (meta T with u) */
+    STORE_ACCESS_COUNTED = 0, /* counts for eviction and last-access time */
+    STORE_ACCESS_EXPIRY = 1,  /* counts, and sets the expiry to sink->expiry (gat): a write */
+    STORE_ACCESS_QUIET = 2,   /* changes nothing (meta u, me) */
+    STORE_ACCESS_EXPIRY_QUIET = 3, /* sets the expiry, changes nothing else (meta T with u) */
 };
 
 /* How a value is read and where it goes. The store calls place() with the head of the item it
@@ -200,16 +200,16 @@ struct store_write {
     enum store_mode mode;
     uint32_t client_flags; /* ignored by append, prepend (the old ones stay) */
     uint32_t expiry;       /* the same; store seconds, STORE_EXPIRY_NEVER = none */
-    bool compare;          /* cas: store only if the item's token is compare_token */
+    bool compare : 1;      /* cas: store only if the item's token is compare_token */
+    bool set_token : 1;    /* meta E: the client chose the token */
+    bool key_is_binary : 1;
+    bool stale : 1;      /* the new item is marked stale */
+    bool win_sent : 1;   /* its win is out */
+    bool invalidate : 1; /* with compare: a token lower than the item's serves too, and the new item
+                          * is stale, keeps the old one's expiry and its win */
+    bool create : 1;     /* append, prepend: a missing item is stored, with client_flags, expiry */
     uint64_t compare_token;
-    bool set_token; /* meta E: the client chose the token */
     uint64_t token;
-    bool key_is_binary;
-    bool stale;      /* the new item is marked stale */
-    bool win_sent;   /* its win is out */
-    bool invalidate; /* with compare: a token lower than the item's serves too, and the new item is
-                      * stale, keeps the old one's expiry and its win */
-    bool create;     /* append, prepend: a missing item is stored, with client_flags and expiry */
     uint64_t *value_bytes; /* out, may be NULL: of the joined value after append, prepend */
 };
 

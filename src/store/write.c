@@ -195,7 +195,7 @@ static enum store_outcome extend_missing(struct extension *ext) {
     ext->whole = *ext->write;
     ext->whole.mode = STORE_ADD;
     ext->whole.compare = false;
-    enum store_outcome outcome = store_put(ext->core, &ext->whole, ext->piece, ext->token);
+    enum store_outcome outcome = write_put(ext->core, &ext->whole, ext->piece, ext->token);
     ext->changed = outcome == STORE_NOT_STORED; /* somebody was faster: append to that */
     return outcome;
 }
@@ -278,22 +278,30 @@ enum store_outcome extend_with_upload(struct store_core *core, struct store_uplo
     return extend(&ext);
 }
 
-enum store_outcome store_put(struct store_core *core, const struct store_write *write,
-                             const struct iovec *value, uint64_t *token) {
+__attribute__((noinline)) static enum store_outcome
+put_joined(struct store_core *core, const struct store_write *write, const struct iovec *value,
+           uint64_t *token) {
+    struct store *store = core->store;
+    if (!store_item_fits(store, write->key.len, write->client_flags, value->iov_len)) {
+        return STORE_TOO_LARGE;
+    }
+    if (write_needs_chain(store, 0, write->key.len, value->iov_len)) {
+        return put_chained(core, write, value, token);
+    }
+    struct extension ext = {.core = core,
+                            .write = write,
+                            .piece = value,
+                            .piece_bytes = value->iov_len,
+                            .token = token};
+    return extend(&ext);
+}
+
+__attribute__((always_inline)) static inline enum store_outcome
+put_any(struct store_core *core, const struct store_write *write, const struct iovec *value,
+        uint64_t *token) {
     struct store *store = core->store;
     if (write->mode == STORE_APPEND || write->mode == STORE_PREPEND) {
-        if (!store_item_fits(store, write->key.len, write->client_flags, value->iov_len)) {
-            return STORE_TOO_LARGE;
-        }
-        if (write_needs_chain(store, 0, write->key.len, value->iov_len)) {
-            return put_chained(core, write, value, token);
-        }
-        struct extension ext = {.core = core,
-                                .write = write,
-                                .piece = value,
-                                .piece_bytes = value->iov_len,
-                                .token = token};
-        return extend(&ext);
+        return put_joined(core, write, value, token);
     }
     if (!store_item_fits(store, write->key.len, write->client_flags, value->iov_len)) {
         link_failed_set(core, write, STORE_TOO_LARGE);
@@ -314,6 +322,17 @@ enum store_outcome store_put(struct store_core *core, const struct store_write *
         link_failed_set(core, write, outcome);
     }
     return outcome;
+}
+
+enum store_outcome store_put(struct store_core *core, const struct store_write *write,
+                             const struct iovec *value, uint64_t *token) {
+    return put_any(core, write, value, token);
+}
+
+/* A copy for callers inside the store, so that the engine's one call can be inlined. */
+enum store_outcome write_put(struct store_core *core, const struct store_write *write,
+                             const struct iovec *value, uint64_t *token) {
+    return put_any(core, write, value, token);
 }
 
 /* -- delete ------------------------------------------------------------------------------------ */
