@@ -2,6 +2,7 @@
 #include "src/engine/engine.h"
 
 #include "src/engine/execute.h"
+#include "src/engine/observe.h"
 #include "src/engine/session.h"
 #include "src/proto/response.h"
 
@@ -141,7 +142,7 @@ static void engine_execute_entry(struct engine_core *core, struct engine_request
     struct session *session = entry->session;
 
     session->pending = false;
-    if (session->rewound || session->close_reason != SESSION_OPEN) {
+    if (session->rewound || session->deaf || session->close_reason != SESSION_OPEN) {
         return;
     }
     if (!session_admits(session, &entry->request)) {
@@ -161,6 +162,10 @@ static void engine_execute_entry(struct engine_core *core, struct engine_request
         session_stall(session, entry);
         core->rewound = true;
         counter_add(&core->counters.stalls, 1);
+        return;
+    }
+    if (__builtin_expect(core->config->observer != NULL, 0) && entry->has_key) {
+        observe_execute(core, entry, execute_functions[entry->request.verb]);
         return;
     }
     if (entry->request.verb == VERB_GET) {

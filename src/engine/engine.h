@@ -40,6 +40,7 @@ enum {
 };
 
 struct auth;
+struct engine_observer;
 struct session;
 
 /* Sees every command line and reply line (-vv). `prefix` is '<' (from the client) or '>'. */
@@ -56,6 +57,7 @@ struct engine_config {
     bool flush_enabled;             /* false: -F */
     struct auth *auth;              /* who may log in; NULL: everybody is */
     const struct admin_hooks *admin; /* may be NULL: those commands answer ERROR */
+    const struct engine_observer *observer; /* NULL: nobody watches; see observe.h */
     engine_log_function *log;        /* NULL: off, and free */
     void *log_context;
 };

@@ -80,6 +80,11 @@ void session_close(struct session *session, enum session_close_reason reason) {
     session_touch(session);
 }
 
+void session_deafen(struct session *session) {
+    session->deaf = true;
+    session_touch(session);
+}
+
 void session_end_input(struct session *session) {
     session->input_ended = true;
     session_touch(session);
@@ -191,6 +196,14 @@ bool session_admits_locked(const struct request *request) {
         return request->verb == VERB_FAIL && request->opcode >= BINARY_OPCODE_SASL_FIRST &&
                request->opcode <= BINARY_OPCODE_SASL_LAST;
     }
+}
+
+enum session_phase session_phase(const struct session *session) {
+    if (session->deaf) {
+        return SESSION_WATCHES;
+    }
+    bool waits = session->buffer_end != session->buffer_start && session->parser.scanned_bytes == 0;
+    return session->upload || waits ? SESSION_READS_VALUE : SESSION_READS;
 }
 
 bool session_is_idle(const struct session *session) {

@@ -51,6 +51,13 @@ enum session_close_reason {
     SESSION_CLOSE_MEMORY,   /* no room for a reply */
 };
 
+/* What a session is at, for people. */
+enum session_phase {
+    SESSION_READS,       /* between commands, or in a line */
+    SESSION_READS_VALUE, /* a value is on its way */
+    SESSION_WATCHES,     /* deaf */
+};
+
 struct session {
     struct engine_core *core;
     void *context; /* the server's connection */
@@ -77,6 +84,7 @@ struct session {
     bool stalled;     /* output at its bound: input waits */
     bool rewound;     /* the window's later requests of this session are void */
     bool input_ended; /* the client sends no more */
+    bool deaf;        /* what the client still sends is dropped: session_deafen */
     bool locked;      /* not logged in: nothing is executed but what session_admits lets pass */
     bool conversing;  /* SASL: a mechanism was started, and steps may follow */
     void *conversation;   /* SASL: the back end's; NULL: none */
@@ -119,9 +127,14 @@ void session_received_direct(struct session *session, size_t bytes);
 /* The writer of a parked slot has written or completed it: sends and execution go on. */
 void session_slot_written(struct session *session);
 
+enum session_phase session_phase(const struct session *session);
+
 /* True: between two commands with nothing to send; may be closed when the server drains or the
  * connection is idle too long. In the middle of a value it is not idle. */
 bool session_is_idle(const struct session *session);
+
+/* From the command it executes on: only output is left; what the client sends is dropped. */
+void session_deafen(struct session *session);
 
 /* Ends the session from the command it executes (quit, shutdown): replies so far are sent. */
 void session_close(struct session *session, enum session_close_reason reason);

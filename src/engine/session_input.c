@@ -23,7 +23,7 @@ static void session_refuse_input(struct session *session) {
 }
 
 static bool session_may_parse(const struct session *session) {
-    return !session->stalled && session->close_reason == SESSION_OPEN;
+    return !session->stalled && !session->deaf && session->close_reason == SESSION_OPEN;
 }
 
 /* -- the buffer -------------------------------------------------------------------------------- */
@@ -131,7 +131,7 @@ void session_settle(struct session *session) {
     size_t left = session->data_bytes - session->data_used;
 
     ASSERT(!session->pending);
-    if (session->close_reason != SESSION_OPEN) {
+    if (session->close_reason != SESSION_OPEN || session->deaf) {
         session_buffer_drop(session);
         left = 0;
     }
@@ -441,7 +441,7 @@ void session_feed(struct session *session, const uint8_t *data, size_t bytes) {
         engine_flush(session->core);
     }
     session_touch(session);
-    if (session->close_reason != SESSION_OPEN) {
+    if (session->close_reason != SESSION_OPEN || session->deaf) {
         return;
     }
     session->data = data;

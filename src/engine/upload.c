@@ -2,6 +2,7 @@
 #include "src/engine/upload.h"
 
 #include "src/engine/execute.h"
+#include "src/engine/observe.h"
 
 static void upload_free(struct session *session) {
     struct session_upload *upload = session->upload;
@@ -79,6 +80,9 @@ void upload_begin(struct session *session, const struct engine_request *entry) {
     if (upload) {
         buffers_give(&core->buffers, upload, memory_bytes);
     }
+    if (core->config->observer != NULL) {
+        observe_stored(core, session, &entry->request, outcome);
+    }
     parser_swallow(&session->parser, &entry->request,
                    entry->request.value_bytes + request_value_end_bytes(&entry->request),
                    write_refuse(core, outcome));
@@ -93,6 +97,9 @@ static void upload_finish(struct session *session) {
     struct response_result result = {.value_bytes = request->value_bytes};
     bool well_ended = memcmp(upload->tail, "\r\n", upload->tail_wanted) == 0;
 
+    if (core->config->observer != NULL) {
+        observe_upload(core, session, request);
+    }
     if (outcome == STORE_OK && well_ended) {
         upload->store.write.value_bytes = &result.value_bytes;
         outcome = store_upload_commit(core->store_core, &upload->store, &result.cas);

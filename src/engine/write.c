@@ -1,5 +1,6 @@
 /* larder: set, add, replace, append, prepend, cas */
 #include "src/engine/execute.h"
+#include "src/engine/observe.h"
 
 static enum store_mode write_mode(enum verb verb) {
     switch (verb) {
@@ -115,6 +116,9 @@ void write_finish(struct engine_core *core, struct session *session, const struc
     }
     if (request->verb == VERB_CAS) {
         write_count_cas(core, outcome);
+    }
+    if (__builtin_expect(core->config->observer != NULL, 0)) {
+        observe_stored(core, session, request, outcome);
     }
     if (__builtin_expect(request->protocol != REQUEST_ASCII, 0)) {
         execute_answer_result(core, session, request, answer, result);

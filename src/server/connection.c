@@ -96,6 +96,9 @@ void connection_open(struct core *core, int fd, uint32_t listener) {
     counter_add(&core->counters.connections_total, 1);
     server_log(core->server, 2, "<%d new %s client connection", fd,
                connection_protocol_text(core->server, listener));
+    if ((core->watch_streams & WATCH_CONNEVENTS) != 0) {
+        watch_connection(connection, false);
+    }
     connection->receive = RECEIVE_STREAM;
     io_recv_start(connection->io);
     if (!connection_tls_open(connection, listener)) {
@@ -109,6 +112,9 @@ void connection_close(struct connection *connection, enum connection_reason reas
     }
     connection_state_set(connection, CONNECTION_CLOSING);
     connection->reason = (uint8_t)reason;
+    if ((connection->core->watch_streams & WATCH_CONNEVENTS) != 0) {
+        watch_connection(connection, true);
+    }
     io_close(connection->io);
 }
 
@@ -368,6 +374,7 @@ void connection_settle(struct connection *connection) {
         connection_tls_encrypt(connection);
     }
     unsigned wants = connection_wants(connection);
+    atom_store_relaxed(&connection->phase, (uint8_t)session_phase(&connection->session));
     if ((wants & SESSION_WANTS_ABORT) != 0) {
         connection_close(connection, connection_reason_of(connection));
         return;

@@ -86,6 +86,7 @@ struct connection {
     _Atomic int fd;             /* -1: none */
     _Atomic uint32_t listener;  /* where it was accepted */
     _Atomic uint8_t state;      /* enum connection_state */
+    _Atomic uint8_t phase;      /* enum session_phase after the last step, for `stats conns` */
     uint8_t receive;            /* enum connection_receive */
     uint8_t reason;             /* enum connection_reason, once closing */
     bool sending : 1;

@@ -110,6 +110,7 @@ void control_hooks_init(struct admin_hooks *hooks, struct server *server) {
         .functions =
             {
                 [VERB_STATS] = stats_run,
+                [VERB_WATCH] = watch_run,
                 [VERB_VERBOSITY] = control_verbosity,
                 [VERB_SHUTDOWN] = control_shutdown,
                 [VERB_LRU] = control_lru,

@@ -165,6 +165,7 @@ static enum outcome tuning_crawler_crawl(struct admin_call *call) {
     store_sweep(server->store, connection->core->now);
     atom_store_relaxed(&server->crawl_until, connection->core->now + SERVER_CRAWL_S);
     atom_fetch_add(&server->crawls, 1);
+    watch_crawl(connection->core);
     return OUTCOME_OK;
 }
 

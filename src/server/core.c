@@ -257,6 +257,7 @@ void core_step(struct core *core) {
     core->now_ns = io_now_ns(core->io);
     core->now = server_clock(core->server, core->now_ns);
     core_log_update(core);
+    watch_core_update(core);
     engine_turn_begin(&core->engine, core->now);
     bool more = connection_tls_step(core);
     for (unsigned i = 0; i < count; i++) {
@@ -307,10 +308,13 @@ struct core *core_create(struct server *server, unsigned index) {
     core->server = server;
     core->index = index;
     mailbox_init(&core->mailbox);
+    prefixes_init(&core->prefixes);
+    watch_core_init(core);
     return core;
 }
 
 void core_destroy(struct core *core) {
+    prefixes_fini(&core->prefixes);
     munmap(core, sizeof(*core));
 }
 

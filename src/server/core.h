@@ -17,8 +17,10 @@
 #include "io/io.h"
 #include "src/base/atomic.h"
 #include "src/engine/engine.h"
+#include "src/engine/observe.h"
 #include "src/server/connection.h"
 #include "src/server/mailbox.h"
+#include "src/server/prefixes.h"
 #include "src/server/task.h"
 
 struct server;
@@ -71,6 +73,10 @@ struct core {
     uint32_t inspect_count; /* slots that were there when it began; 0: no round */
     uint32_t inspected_at;  /* store seconds */
     struct connection *dirty;
+    uint32_t watch_streams;          /* enum watch_stream: what somebody watches */
+    bool detail;                     /* stats detail is on */
+    struct engine_observer observer; /* the engine calls it while there is one of these */
+    struct prefixes prefixes;        /* stats detail */
     struct task *tasks; /* dumps and watches under way */
     struct core_tls tls;
     struct connection_table connections;

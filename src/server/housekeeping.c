@@ -68,13 +68,16 @@ void housekeeping_run(struct server *server) {
     struct pollfd wait[2] = {{.fd = signal_fd, .events = POLLIN},
                              {.fd = server->wake_fd, .events = POLLIN}};
     bool more = store_housekeeping_due(server->store);
+    bool watched = false;
     while (atom_load_acquire(&server->stop) == SERVER_RUNS) {
-        int ready = poll(wait, 2, more ? 0 : HOUSEKEEPING_WAIT_MS);
+        int wait_ms = watched ? WATCH_WAIT_MS : HOUSEKEEPING_WAIT_MS;
+        int ready = poll(wait, 2, more ? 0 : wait_ms);
         if (ready > 0 && (wait[0].revents & POLLIN) != 0) {
             housekeeping_take_signal(server, signal_fd);
         }
         housekeeping_take_wake(server);
         more = store_housekeeping(server->store);
+        watched = watch_deliver(server);
     }
     if (signal_fd >= 0) {
         close(signal_fd);

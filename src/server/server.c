@@ -53,6 +53,8 @@ static bool server_store_create(struct server *server, uint64_t hash_seed) {
         .token_in_items = settings->cas_enabled,
         .huge_pages = settings->large_pages,
         .lock_memory = settings->lock_memory,
+        .evicted = watch_evicted,
+        .evicted_context = server,
     });
     return server->store != NULL;
 }
@@ -70,12 +72,14 @@ bool server_init(struct server *server, const struct settings *settings,
     server->epoch = (int64_t)time(NULL) - SERVER_CLOCK_START_S;
     atom_store_relaxed(&server->verbosity, settings->verbosity);
     atom_store_relaxed(&server->certificates_read_at, SERVER_CLOCK_START_S);
+    atom_store_relaxed(&server->detail, settings->detail_enabled ? 1 : 0);
     pthread_mutex_init(&server->admin_lock, NULL);
     auth_init(&server->auth, settings->sasl_enabled ? AUTH_SASL : AUTH_ASCII);
     server->users_path = settings->auth_path;
     control_hooks_init(&server->hooks, server);
     server->cores = calloc(core_count, sizeof(server->cores[0]));
-    if (server->cores == NULL || !server_store_create(server, hash_seed)) {
+    if (server->cores == NULL || !server_store_create(server, hash_seed) ||
+        !watch_init(&server->watch, core_count, store_partitions(server->store))) {
         server_fini(server);
         return false;
     }
@@ -104,6 +108,9 @@ void server_fini(struct server *server) {
     tls_context_destroy(server->tls);
     server->tls = NULL;
     auth_fini(&server->auth);
+    if (server->watch.rings != NULL) {
+        watch_fini(&server->watch);
+    }
     pthread_mutex_destroy(&server->admin_lock);
 }
 

@@ -22,6 +22,7 @@
 #include "src/server/stats.h"
 #include "src/server/tls.h"
 #include "src/server/topology.h"
+#include "src/server/watch.h"
 #include "src/store/store.h"
 
 #define SERVER_MEMCACHED_VERSION "1.6.45"
@@ -59,7 +60,9 @@ struct server {
     int64_t clock_base_ns; /* io_now_ns() of store second SERVER_CLOCK_START_S */
     int wake_fd;           /* eventfd of the housekeeping thread; -1: there is none */
 
+    struct watch watch;
     _Atomic uint32_t verbosity;
+    _Atomic uint32_t detail;           /* stats detail on */
     _Atomic uint32_t stop;             /* enum server_stop */
     _Atomic uint32_t housekeeping_due; /* wake_fd was written and not yet read */
     _Atomic uint32_t accept_paused;    /* at the limit of connections, without maxconns_fast */

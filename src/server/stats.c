@@ -37,12 +37,8 @@ enum outcome stats_reset(struct admin_call *call) {
     server->disabled_count = 0;
     pthread_mutex_unlock(&server->admin_lock);
     store_counters_reset(server->store);
+    stats_detail_reset(server);
     return OUTCOME_RESET;
-}
-
-static enum outcome stats_detail(struct admin_call *call) {
-    const struct server *server = call->context;
-    return server->settings->dump_enabled ? OUTCOME_ERROR : OUTCOME_DETAIL_NOT_ALLOWED;
 }
 
 struct stats_word {

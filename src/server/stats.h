@@ -40,6 +40,8 @@ enum outcome stats_settings(struct admin_call *call);
 enum outcome stats_items(struct admin_call *call);
 enum outcome stats_slabs(struct admin_call *call);
 enum outcome stats_sizes(struct admin_call *call);
+enum outcome stats_detail(struct admin_call *call);
+void stats_detail_reset(struct server *server);
 enum outcome stats_conns(struct admin_call *call);
 enum outcome stats_larder(struct admin_call *call);
 enum outcome stats_reset(struct admin_call *call);

@@ -19,9 +19,9 @@ enum {
 struct stats_conns {
     struct reply_slot slot;
     struct server *server;
-    unsigned core;     /* next to show: core by core, */
+    unsigned listener; /* next to show: first the listeners, */
+    unsigned core;     /* then core by core, */
     uint32_t at;       /* slot by slot */
-    unsigned listener; /* then the listeners */
 };
 
 static void stats_address_text(const struct sockaddr_storage *address, socklen_t length,
@@ -94,8 +94,13 @@ static bool stats_conns_connection(struct admin_call *call, const struct connect
         return false;
     }
     uint32_t active_at = atom_load_relaxed(&connection->active_at);
+    static const char *const phases[] = {
+        [SESSION_READS] = "conn_read",
+        [SESSION_READS_VALUE] = "conn_nread",
+        [SESSION_WATCHES] = "conn_watch",
+    };
     bool self = connection == call->session->context;
-    const char *text = self ? "conn_parse_cmd" : "conn_read";
+    const char *text = self ? "conn_parse_cmd" : phases[atom_load_relaxed(&connection->phase)];
     stats_conns_address(call, fd, "addr", true);
     stats_conns_address(call, fd, "listen_addr", false);
     stats_conns_text(call, fd, "state", state == CONNECTION_OPEN ? text : "conn_closing");
@@ -126,14 +131,14 @@ static void stats_conns_produce(struct reply_slot *slot) {
     const struct connection *connection = slot->session->context;
     uint32_t now = connection->core->now;
     unsigned written = 0;
-    while (written < STATS_CONNS_PORTION && (connection = stats_conns_next(conns)) != NULL) {
-        written += stats_conns_connection(&call, connection, now);
-    }
     while (conns->listener < server->listener_count && written < STATS_CONNS_PORTION) {
         stats_conns_listener(&call, &server->listeners[conns->listener++], now);
         written++;
     }
-    if (conns->core == server->core_count && conns->listener == server->listener_count) {
+    while (written < STATS_CONNS_PORTION && (connection = stats_conns_next(conns)) != NULL) {
+        written += stats_conns_connection(&call, connection, now);
+    }
+    if (conns->core == server->core_count) {
         admin_stat_end(&call);
         slot->complete = true;
     }

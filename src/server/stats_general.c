@@ -31,6 +31,7 @@ struct stats_view {
     uint64_t disabled;
     uint64_t disabled_us;
     uint64_t threads;
+    struct watch_figures watch;
     uint64_t crawling;
     uint64_t crawls;
 };
@@ -63,6 +64,7 @@ static void stats_view_fill(struct stats_view *view, struct server *server,
     view->descriptors = server->listener_count + 4ull * server->core_count + 4;
     view->accepting = atom_load_relaxed(&server->accept_paused) == 0;
     view->threads = server->core_count;
+    watch_figures(&server->watch, &view->watch);
     view->crawling = atom_load_relaxed(&server->crawl_until) > core->now;
     view->crawls = atom_load_relaxed(&server->crawls);
     pthread_mutex_lock(&server->admin_lock);

@@ -81,6 +81,18 @@ static void count_evicted(struct partition *p, struct partition_class *class, st
     atom_store_relaxed(&class->evicted_age_last, accessed < now ? now - accessed : 0u);
 }
 
+/* The item is out of the index already, and still whole. */
+static void tell_evicted(struct store *store, const struct partition *p, uint64_t slot,
+                         uint32_t now) {
+    struct item *item = item_at(store, slot_location(slot));
+    uint32_t shape = atom_load_relaxed(&item->shape);
+    struct store_head head;
+    uint8_t key[STORE_KEY_BYTES_MAX];
+    item_head(store, slot, shape, &head);
+    slab_copy_out(key, item_byte(item, item_key_offset(shape)), head.key_bytes);
+    store->config.evicted(store->config.evicted_context, p->number, now, &head, key);
+}
+
 void item_account(struct store *store, struct partition *p, struct item *item, uint32_t shape,
                   uint64_t slot) {
     uint64_t location = slot_location(slot);
@@ -115,6 +127,9 @@ void item_discard(struct store *store, struct partition *p, uint64_t slot, enum 
         count_expired(p, class, slot);
     } else if (leave == LEAVE_EVICTED) {
         count_evicted(p, class, item, slot, now);
+        if (atom_load_relaxed(&store->evictions_watched) != 0) {
+            tell_evicted(store, p, slot, now);
+        }
     }
     atom_own_add(&p->counters.items, (uint64_t)-1);
     atom_own_add(&p->counters.bytes, (uint64_t)0 - bytes);

@@ -160,6 +160,7 @@ struct store {
 
     CACHE_ALIGNED _Atomic uint64_t epoch; /* of reclamation; raised when something is retired */
     _Atomic uint32_t temporary_ttl;       /* config.temporary_ttl, which may change */
+    _Atomic uint32_t evictions_watched;   /* config.evicted is to be called */
     _Atomic uint32_t sweep_until;         /* until then the sweep visits whatever has expired */
     _Atomic uint32_t flush_at;            /* pending flush_all, 0 = none */
     pthread_mutex_t flush_mutex;

@@ -21,6 +21,9 @@
 #define PINNED_CLASSES_MAX 8u
 /* Larger chunks are not moved: their copy would be too long a hold. */
 #define MOVE_BYTES_MAX 4096u
+/* From here on a victim is worth a hold of its own: the copy it makes room for costs more, and
+ * seven others live on. */
+#define LARGE_CHUNK_BYTES 4096u
 
 uint64_t space_take(struct store *store, struct partition *p, unsigned class_id) {
     struct slab_bin *bin = &p->classes[class_id].bin;
@@ -354,6 +357,7 @@ static bool space_populate(struct store *store) {
 struct effort {
     unsigned *spent;  /* victims */
     unsigned pinned;  /* pages that could not be emptied */
+    unsigned batch;   /* victims wanted first: one where it makes room for a long copy */
     bool force;
 };
 
@@ -375,7 +379,8 @@ static void evict_step(struct store_core *core, struct partition *p, struct effo
             return;
         }
     }
-    *effort->spent += evict_batch(store, p, EVICT_BATCH_MAX, effort->force, core->now);
+    *effort->spent += evict_batch(store, p, effort->batch, effort->force, core->now);
+    effort->batch = EVICT_BATCH_MAX;
 }
 
 static bool class_has_room(const struct store *store, const struct partition *p,
@@ -428,7 +433,8 @@ bool space_make(struct store_core *core, struct partition *p, unsigned class_id,
     if (!store->config.evict) {
         return space_reclaim(core, p, class_id);
     }
-    struct effort effort = {.spent = spent};
+    bool large = core->store->pool.classes.chunk_bytes[class_id] >= LARGE_CHUNK_BYTES;
+    struct effort effort = {.spent = spent, .batch = large ? 1 : EVICT_BATCH_MAX};
     if (space_level(core, p) || space_evict(core, p, class_id, &effort)) {
         return true;
     }

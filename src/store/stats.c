@@ -83,6 +83,10 @@ void store_counters_reset(struct store *store) {
     pthread_mutex_unlock(&store->flush_mutex);
 }
 
+unsigned store_partitions(const struct store *store) {
+    return store->partition_count;
+}
+
 unsigned store_class_count(const struct store *store) {
     return store->pool.classes.count;
 }

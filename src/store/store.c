@@ -287,3 +287,7 @@ void store_flush(struct store_core *core, uint32_t when) {
 void store_temporary_ttl_set(struct store *store, uint32_t ttl_s) {
     atom_store_relaxed(&store->temporary_ttl, ttl_s);
 }
+
+void store_evictions_watch(struct store *store, bool on) {
+    atom_store_relaxed(&store->evictions_watched, on && store->config.evicted != NULL ? 1u : 0u);
+}

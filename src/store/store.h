@@ -41,7 +41,16 @@ enum store_outcome {
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+struct store_head;
+
+/* Told of an item that is evicted, while store_evictions_watch() is on: under the partition's lock,
+ * so copy and return. `partition` is 0 to store_partitions() - 1, `now` in store seconds. */
+typedef void store_evicted(void *context, uint32_t partition, uint32_t now,
+                           const struct store_head *head, const uint8_t *key);
+
 struct store_config {
+    store_evicted *evicted;    /* may be NULL */
+    void *evicted_context;
     uint64_t memory_bytes;     /* budget for items and their index */
     uint64_t memory_bytes_max; /* address space to reserve, for raising the budget; 0 = as needed */
     uint64_t item_bytes_max;   /* memcached's -I: bounds store_item_bytes() */
@@ -389,6 +398,10 @@ struct store_class_totals {
     uint64_t expired_unfetched, reclaimed, no_memory;
     uint64_t age_oldest;                 /* s since last access of the oldest seen lately */
 };
+/* The number of partitions; constant. */
+unsigned store_partitions(const struct store *store);
+/* Has store_config.evicted called from now on, or no more. Any thread. */
+void store_evictions_watch(struct store *store, bool on);
 /* The number of classes; constant. */
 unsigned store_class_count(const struct store *store);
 /* Classes are numbered 1..store_totals.classes; false for one that never had a page. */

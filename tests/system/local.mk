@@ -4,6 +4,7 @@ EXTRA_DIST += tests/system/differences.py
 EXTRA_DIST += tests/system/harness.py
 EXTRA_DIST += tests/system/streams.py
 EXTRA_DIST += tests/system/transcript_format.py
+SYSTEM_TESTS += tests/system/test_admin.py
 SYSTEM_TESTS += tests/system/test_auth.py
 SYSTEM_TESTS += tests/system/test_clients.py
 SYSTEM_TESTS += tests/system/test_differential.py

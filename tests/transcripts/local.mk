@@ -21,6 +21,7 @@ EXTRA_DIST += tests/transcripts/stats.txt
 EXTRA_DIST += tests/transcripts/storage.txt
 EXTRA_DIST += tests/transcripts/touch-delete.txt
 EXTRA_DIST += tests/transcripts/tuning.txt
+EXTRA_DIST += tests/transcripts/watch.txt
 
 # in process, over a dictionary in place of the store
 TRANSCRIPT_TESTS += tests/transcripts/run_inprocess
