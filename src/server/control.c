@@ -2,6 +2,7 @@
 #include "src/server/control.h"
 
 #include "src/base/number.h"
+#include "src/server/certificates.h"
 #include "src/server/server.h"
 
 enum {
@@ -62,20 +63,6 @@ static enum outcome control_memlimit(struct admin_call *call) {
     return OUTCOME_OK;
 }
 
-/* Reads three small files, which may block this core for as long as that takes; rare. */
-static enum outcome control_refresh_certs(struct admin_call *call) {
-    struct server *server = call->context;
-    char reason[TLS_REASON_BYTES_MAX];
-    if (!server->settings->tls_enabled) {
-        return OUTCOME_ERROR;
-    }
-    if (server_reload_certificates(server, reason)) {
-        return OUTCOME_OK;
-    }
-    admin_printf(call, "%s\r\n", reason);
-    return OUTCOME_NONE;
-}
-
 /* debugtime p | r | <seconds>: stops the clock, lets it run, moves it. For tests. */
 static enum outcome control_debugtime(struct admin_call *call) {
     struct server *server = call->context;
@@ -117,7 +104,7 @@ void control_hooks_init(struct admin_hooks *hooks, struct server *server) {
                 [VERB_LRU_CRAWLER] = control_lru_crawler,
                 [VERB_SLABS] = control_slabs,
                 [VERB_CACHE_MEMLIMIT] = control_memlimit,
-                [VERB_REFRESH_CERTS] = control_refresh_certs,
+                [VERB_REFRESH_CERTS] = certificates_refresh,
                 [VERB_DEBUGTIME] = control_debugtime,
             },
     };

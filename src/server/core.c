@@ -274,10 +274,10 @@ void core_step(struct core *core) {
     }
     core_inspect(core);
     core_settle(core);
+    connection_table_recycle(&core->connections); /* before the drain looks whether any is left */
     core_drain(core);
     more |= core_upkeep(core) || core->inspect_count != 0;
     engine_turn_end(&core->engine);
-    connection_table_recycle(&core->connections);
     if (store_housekeeping_due(core->server->store)) {
         server_wake(core->server);
     }

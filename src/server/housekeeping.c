@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "src/server/certificates.h"
 #include "src/server/server.h"
 
 enum { HOUSEKEEPING_WAIT_MS = 1000 };
@@ -76,6 +77,7 @@ void housekeeping_run(struct server *server) {
             housekeeping_take_signal(server, signal_fd);
         }
         housekeeping_take_wake(server);
+        certificates_housekeeping(server);
         more = store_housekeeping(server->store);
         watched = watch_deliver(server);
     }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/server/auth_file.h"
+#include "src/server/certificates.h"
 #include "src/server/control.h"
 
 enum {
@@ -124,7 +125,7 @@ uint32_t server_clock(const struct server *server, int64_t now_ns) {
     return seconds < SERVER_CLOCK_START_S ? SERVER_CLOCK_START_S : (uint32_t)seconds;
 }
 
-static void server_ring(struct server *server) {
+void server_ring(struct server *server) {
     for (unsigned i = 0; i < server->core_count; i++) {
         if (server->cores[i]->io != NULL) {
             io_doorbell_ring(server->cores[i]->io);
@@ -145,21 +146,9 @@ void server_reload(struct server *server) {
         server_log(server, 0, "the users read before stay");
     }
     char reason[TLS_REASON_BYTES_MAX];
-    if (server->tls != NULL && !server_reload_certificates(server, reason)) {
+    if (server->tls != NULL && !certificates_read(server, reason)) {
         server_log(server, 0, "Could not reload TLS certificates on SIGHUP: %s", reason);
     }
-}
-
-bool server_reload_certificates(struct server *server,
-                                char reason[static TLS_REASON_BYTES_MAX]) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (!tls_context_reload(server->tls, reason)) {
-        return false;
-    }
-    int64_t ns = (int64_t)now.tv_sec * SERVER_SECOND_NS + now.tv_nsec;
-    atom_store_relaxed(&server->certificates_read_at, server_clock(server, ns));
-    return true;
 }
 
 void server_wake(struct server *server) {

@@ -72,10 +72,13 @@ struct server {
     _Atomic uint32_t crawl_until;      /* store seconds; until then `crawl` counts as running */
     _Atomic uint32_t crawls;           /* lru_crawler crawl, so often */
     _Atomic uint32_t certificates_read_at; /* store seconds */
+    _Atomic uint64_t certificates_wanted;  /* refresh_certs, so often; see certificates.h */
+    _Atomic uint64_t certificates_done;    /* of these */
     _Atomic uint32_t bind_failed;      /* the line about it was written */
 
     pthread_mutex_t admin_lock;  /* guards what follows; held for no longer than a few sums */
     struct settings live;        /* as admin commands have changed them; strings as in settings */
+    char certificates_reason[TLS_REASON_BYTES_MAX]; /* why the last reading failed; or "" */
     struct stats_sums baseline;  /* `stats reset` */
     uint64_t memory_limit_bytes; /* cache_memlimit */
     uint64_t disabled_ns;        /* time that accepting was off */
@@ -100,9 +103,8 @@ void server_stop(struct server *server, enum server_stop stop);
 /* Reads the files again that may be replaced while the server runs; on an error what was read
  * before stays, and a line says so. Housekeeping thread. */
 void server_reload(struct server *server);
-/* Reads the certificates again. Any thread. False: nothing changed, *reason says why. */
-MUST_CHECK bool server_reload_certificates(struct server *server,
-                                           char reason[static TLS_REASON_BYTES_MAX]);
+/* Wakes every core. Any thread but before they start and after they ended. */
+void server_ring(struct server *server);
 /* Has the housekeeping thread look around soon. Any thread; costs a system call once a wake. */
 void server_wake(struct server *server);
 

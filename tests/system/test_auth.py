@@ -54,6 +54,18 @@ def commands_wait_for_the_login(server, peer):
     want(other.ask(b"get a") == LOCKED, "one login opens another connection")
 
 
+def who_does_not_log_in_is_closed_after_a_minute(server, peer):
+    if peer:
+        return "memcached waits for ever"
+    client, idle = server.client(), server.client()
+    want(login(client, b"foo bar") == b"STORED", "no login")
+    want(idle.ask(b"version") == LOCKED, "open")
+    want(client.ask(b"debugtime 61") == b"OK", "no debugtime")
+    want(idle.rest() == b"", "not closed")
+    want(client.ask(b"version").startswith(b"VERSION"), "who has logged in was closed as well")
+    return None
+
+
 def users_may_have_spaces_and_colons_in_passwords(server, peer):
     for token in (b"foo bar", b"sneaky pass:with spaces", b"last w\xc3\xbcrd"):
         client = server.client()
@@ -166,6 +178,7 @@ def a_client_library_logs_in_by_sasl(server, peer):
 
 TESTS = (
     (commands_wait_for_the_login, ["-Y", USERS]),
+    (who_does_not_log_in_is_closed_after_a_minute, ["-Y", USERS, "-o", "debugtime"]),
     (users_may_have_spaces_and_colons_in_passwords, ["-Y", USERS]),
     (binary_requests_find_no_way_in, ["-Y", USERS]),
     (the_file_is_read_again_on_a_signal, ["-Y", USERS]),
