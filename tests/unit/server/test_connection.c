@@ -280,7 +280,7 @@ static void a_flooding_client_does_not_keep_others_waiting(void **state) {
     char *text = malloc(bytes);
     assert_non_null(text);
     for (size_t i = 0; i < FLOOD_REQUESTS; i++) {
-        memcpy(text + 5 * i, "mn q\n", 5);
+        memcpy(text + 5 * i, "nope\n", 5);
     }
     size_t sent = rig_write(flood, text, bytes);
     rig_write(other, "version\r\n", 9);
@@ -309,7 +309,7 @@ static void a_connection_yields_after_its_share(void **state) {
     rig_start(&rig, backend_of(state), 1, tune_small_share);
     int fd = rig_connect(&rig);
     for (size_t i = 0; i < sizeof(text); i += 5) {
-        memcpy(text + i, "mn q\n", 5);
+        memcpy(text + i, "nope\n", 5);
     }
     rig_send(&rig, fd, text, sizeof(text));
     for (size_t i = 0; i < sizeof(text) / 5; i++) {
