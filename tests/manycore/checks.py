@@ -138,7 +138,8 @@ class Checks:
         self.check(min(requests) > 0, back_end + ": every core has served requests", str(requests))
         self.load(back_end, section, operations)
         self.check("log Exiting normally" in section.text,
-                   back_end + ": SIGTERM ends it, with open connections on every core", section.text[-1000:])
+                   back_end + ": SIGTERM ends it, with open connections on every core",
+                   section.text[-1000:])
         if back_end == "uring":
             self.features(held)
 

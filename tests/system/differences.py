@@ -91,6 +91,11 @@ TABLE = [
          rb"(?:SERVER_ERROR: shutdown not enabled\r\n)?"),
         "1.6.18 says ERROR: shutdown not enabled (section 20)"),
     Row(rb"stats" + MORE + rb"*" + END, (None, None, None), "values of statistics differ"),
+    Row(rb"slabs +automove +freeratio" + MORE + rb"*" + END, (ANY, None, None),
+        "1.6.18 knows no freeratio (section 20)"),
+    Row(rb"lru_crawler +(?:metadump|mgdump)" + MORE + rb"*" + END, (None, None, None),
+        "a dump comes in the order of the hashes, classes are numbered otherwise; 1.6.18 begins "
+        "it without OK and knows no mgdump (section 20)"),
     Row(rb"[^\n]*\0[^\n]*\n.*", (None, ANY, ANY), "1.6.18 ends a line at a zero byte"),
     Row(rb" *g(?:e|a)ts?" + MORE + rb"* +[^ \n]{251,}[^\n]*\n", (BAD, ANY, rb"(?:" + BAD + rb")"),
         "memcached drops earlier replies of the same read; 1.6.45 adds an empty line (section 18)"),
