@@ -31,8 +31,7 @@ static int serve(const struct settings *settings) {
         return exit_code;
     }
     if (settings->listen_count == 0 && settings->unix_path == NULL) {
-        (void)fprintf(stderr, "nothing to listen on: -p 0 without -s\n");
-        return EXIT_SUCCESS;
+        (void)fprintf(stderr, "WARNING: nothing to listen on: -p 0 without -s\n");
     }
     return server_main(settings);
 }

@@ -43,6 +43,7 @@ TESTS = $(COMPILED_TESTS) $(SCRIPTED_TESTS)
 endif
 EXTRA_DIST += $(SCRIPTED_TESTS)
 EXTRA_DIST += tests/README.md
+EXTRA_DIST += tests/conformance/README.md
 EXTRA_DIST += tests/run-group
 
 # every group finds the server, the sources and the build here

@@ -14,6 +14,7 @@ enum {
     CORE_SECOND_NS = 1000000000,
     CORE_REJECT_BYTES = 4096,
     CORE_TURN_REQUESTS_A_SHARE = 200,
+    CORE_TURN_REQUESTS_LITERAL = 20, /* the default of -R */
 };
 
 /* -- accepting --------------------------------------------------------------------------------- */
@@ -319,9 +320,11 @@ void core_destroy(struct core *core) {
 }
 
 /* memcached's -R counts requests of one wake-up, with a system call each; here a turn serves every
- * connection that has sent something, so a share is larger: 4000 by default. */
+ * connection that has sent something, so a share is larger: 4000 by default. Who asks for less than
+ * the default gets it to the letter. */
 static uint32_t core_turn_requests_max(const struct settings *settings) {
-    uint64_t requests = (uint64_t)settings->requests_per_turn_max * CORE_TURN_REQUESTS_A_SHARE;
+    uint64_t requests = settings->requests_per_turn_max;
+    requests *= requests < CORE_TURN_REQUESTS_LITERAL ? 1 : CORE_TURN_REQUESTS_A_SHARE;
     return requests > UINT32_MAX ? UINT32_MAX : (uint32_t)requests;
 }
 

@@ -54,7 +54,6 @@
 #define EXPIRY_STEPS "each thread reclaims expired items in small steps; there is no crawler"
 #define ONE_ORDER "larder evicts by S3-FIFO, one order over all sizes, with no lists to balance"
 #define NO_UDP "larder does not serve UDP, which memcached has off by default"
-#define NO_WATCH "there is no log for watchers yet"
 #define NO_TLS "this server is not built with TLS support"
 #if LARDER_TLS
 #define TLS_OPTION .support = WORKS

@@ -51,7 +51,7 @@ struct settings {
     uint32_t listen_count;           /* 0 also for -p 0: nothing to listen on over TCP */
     char *listen_text;               /* all of -l as given, for `stats settings`; NULL: not given */
     int32_t tcp_port;                /* -p as given: 0 none, -1 any free port */
-    uint32_t udp_port;               /* 0 by the end: larder has no UDP */
+    int32_t udp_port;                /* 0 by the end: larder has no UDP */
     char *unix_path;                 /* -s; NULL: none */
     uint32_t unix_mode;              /* -a, permission bits */
     uint32_t backlog;                /* -b */

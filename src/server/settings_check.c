@@ -132,14 +132,19 @@ static bool check_threads(struct options_run *run) {
     return true;
 }
 
-/* Said always, not only with -v: a client would wait for ever for an answer. */
-static void warn_of_udp(struct settings *settings) {
-    if (settings->udp_port != 0) {
-        (void)fprintf(stderr,
-                      "WARNING: UDP is not served: nothing listens on UDP port %" PRIu32 "\n",
-                      settings->udp_port);
-        settings->udp_port = 0;
+/* Said always, not only with -v: a client would wait for ever for an answer. As in memcached the
+ * port is TCP's as well where that was not given. */
+static void refuse_udp(struct options_run *run) {
+    struct settings *settings = run->settings;
+    if (settings->udp_port == 0) {
+        return;
     }
+    (void)fprintf(stderr, "WARNING: UDP is not served: nothing listens on UDP port %" PRId32 "\n",
+                  settings->udp_port);
+    if (!options_were_given(run, "port")) {
+        settings->tcp_port = settings->udp_port;
+    }
+    settings->udp_port = 0;
 }
 
 /* SASL is a language of the binary protocol only. */
@@ -197,7 +202,7 @@ bool settings_check(struct options_run *run) {
     if (!check_auth(run)) {
         return false;
     }
-    warn_of_udp(run->settings);
+    refuse_udp(run);
     return check_threads(run) && check_tls(run) && check_item_bounds(run) &&
            check_chunks(run) && check_slab_sizes(run) && check_lists(run) && check_unix_path(run) &&
            settings_listen_build(run);

@@ -29,6 +29,7 @@ static void stats_class_add(struct store_class_totals *sum,
     sum->evicted_age_last = other->evicted_age_last;
     sum->expired_unfetched += other->expired_unfetched;
     sum->reclaimed += other->reclaimed;
+    sum->expired_upkeep += other->expired_upkeep;
     sum->no_memory += other->no_memory;
     if (other->age_oldest > sum->age_oldest) {
         sum->age_oldest = other->age_oldest;
@@ -98,7 +99,7 @@ static void stats_items_class(struct admin_call *call, unsigned class_id,
         {"expired_unfetched", sum->expired_unfetched},
         {"evicted_unfetched", sum->evicted_unfetched},
         {"evicted_active", 0},
-        {"crawler_reclaimed", 0},
+        {"crawler_reclaimed", sum->expired_upkeep},
         {"crawler_items_checked", 0},
         {"lrutail_reflocked", 0},
         {"moves_to_cold", 0},

@@ -102,9 +102,11 @@ static bool visit_chunk(struct store_core *core, uint64_t location) {
         return false;
     }
     struct slab_page *meta = slab_page_of(&store->pool, visit->page);
+    unsigned class_id = atom_load_relaxed(&meta->class_id);
     bool last = atom_load_relaxed(&meta->used_count) == 1 && (shape & ITEM_CHAINED) == 0;
     item_unlink(store, visit->p, &cursor, LEAVE_EXPIRED, now);
     atom_own_add(&visit->p->counters.expired_upkeep, 1u);
+    atom_own_add(&visit->p->classes[class_id].expired_upkeep, 1u);
     return last;
 }
 

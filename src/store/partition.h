@@ -69,6 +69,7 @@ struct partition_class {
     _Atomic uint64_t evicted_unfetched;
     _Atomic uint64_t expired_unfetched;
     _Atomic uint64_t reclaimed;
+    _Atomic uint64_t expired_upkeep;
     _Atomic uint64_t no_memory;
     _Atomic uint32_t evicted_age_last;
 };
@@ -165,6 +166,7 @@ struct store {
     _Atomic uint32_t flush_at;            /* pending flush_all, 0 = none */
     pthread_mutex_t flush_mutex;
     struct store_totals baseline; /* of stats reset; flush_mutex */
+    struct store_class_totals class_baselines[SLAB_CLASSES_MAX + 1]; /* the same */
 };
 
 /* A page being searched for dead items, a few chunks a hold. */

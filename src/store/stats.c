@@ -75,14 +75,6 @@ void store_totals(const struct store *store, struct store_totals *totals) {
     totals->too_large -= base->too_large;
 }
 
-void store_counters_reset(struct store *store) {
-    struct store_totals totals;
-    pthread_mutex_lock(&store->flush_mutex);
-    totals_raw(store, &totals);
-    store->baseline = totals;
-    pthread_mutex_unlock(&store->flush_mutex);
-}
-
 unsigned store_partitions(const struct store *store) {
     return store->partition_count;
 }
@@ -91,8 +83,9 @@ unsigned store_class_count(const struct store *store) {
     return store->pool.classes.count;
 }
 
-bool store_class_totals(const struct store *store, unsigned class_id,
-                        struct store_class_totals *totals) {
+/* False: the class never had anything to tell. */
+static bool class_totals_raw(const struct store *store, unsigned class_id,
+                             struct store_class_totals *totals) {
     const struct slab_classes *classes = &store->pool.classes;
     memset(totals, 0, sizeof(*totals));
     if (class_id == 0 || class_id > classes->count) {
@@ -112,6 +105,7 @@ bool store_class_totals(const struct store *store, unsigned class_id,
         totals->evicted_unfetched += atom_load_relaxed(&from->evicted_unfetched);
         totals->expired_unfetched += atom_load_relaxed(&from->expired_unfetched);
         totals->reclaimed += atom_load_relaxed(&from->reclaimed);
+        totals->expired_upkeep += atom_load_relaxed(&from->expired_upkeep);
         totals->no_memory += atom_load_relaxed(&from->no_memory);
         uint32_t age = atom_load_relaxed(&from->evicted_age_last);
         totals->evicted_age_last = age > totals->evicted_age_last ? age : totals->evicted_age_last;
@@ -119,5 +113,37 @@ bool store_class_totals(const struct store *store, unsigned class_id,
     uint64_t chunks = totals->pages * totals->chunks_per_page;
     totals->chunks_free = chunks > totals->chunks_used ? chunks - totals->chunks_used : 0;
     totals->age_oldest = totals->evicted_age_last;
-    return totals->pages != 0 || totals->evicted != 0 || totals->no_memory != 0;
+    return totals->pages != 0 || totals->evicted != 0 || totals->reclaimed != 0 ||
+           totals->no_memory != 0;
+}
+
+bool store_class_totals(const struct store *store, unsigned class_id,
+                        struct store_class_totals *totals) {
+    bool used = class_totals_raw(store, class_id, totals);
+    if (!used) {
+        return false;
+    }
+    pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&store->flush_mutex;
+    pthread_mutex_lock(mutex);
+    struct store_class_totals base = store->class_baselines[class_id];
+    pthread_mutex_unlock(mutex);
+    totals->evicted -= base.evicted;
+    totals->evicted_nonzero -= base.evicted_nonzero;
+    totals->evicted_unfetched -= base.evicted_unfetched;
+    totals->expired_unfetched -= base.expired_unfetched;
+    totals->reclaimed -= base.reclaimed;
+    totals->expired_upkeep -= base.expired_upkeep;
+    totals->no_memory -= base.no_memory;
+    return true;
+}
+
+void store_counters_reset(struct store *store) {
+    struct store_totals totals;
+    pthread_mutex_lock(&store->flush_mutex);
+    totals_raw(store, &totals);
+    store->baseline = totals;
+    for (unsigned i = 1; i <= store->pool.classes.count; i++) {
+        (void)class_totals_raw(store, i, &store->class_baselines[i]);
+    }
+    pthread_mutex_unlock(&store->flush_mutex);
 }

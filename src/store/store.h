@@ -395,7 +395,7 @@ struct store_class_totals {
     uint64_t items, bytes;               /* items whose head lies here; their memcached sizes */
     uint64_t items_small;                /* of these in the small (probation) queue */
     uint64_t evicted, evicted_nonzero, evicted_unfetched, evicted_age_last; /* age in s then */
-    uint64_t expired_unfetched, reclaimed, no_memory;
+    uint64_t expired_unfetched, reclaimed, expired_upkeep, no_memory;
     uint64_t age_oldest;                 /* s since last access of the oldest seen lately */
 };
 /* The number of partitions; constant. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Dumps, watch and statistics as programs use them: complete, in form, and nobody waits for them."""
+"""Dumps, watch and statistics as programs use them: complete, in form, and nobody waits."""
 
 import argparse
 import os

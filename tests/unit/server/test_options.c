@@ -187,7 +187,7 @@ static void what_larder_lacks_is_refused(void **state) {
     (void)state;
     EXPECT_REFUSALS(
         {"larder -e f", 64, "This server is not built with support for a memory file (-e).\n"},
-        {"larder -U -1", 64, "ERROR: Invalid UDP port number -1.\n"},
+        {"larder -U -2", 64, "ERROR: Invalid UDP port number -2.\n"},
         {"larder -o ext_path=/x:64m", 1,
          "Illegal suboption \"ext_path=/x:64m\": there is no storage outside memory "
          "(extstore)\n"},
@@ -339,6 +339,13 @@ static void a_udp_port_is_taken_and_warned_of(void **state) {
     assert_non_null(
         strstr(line.err, "WARNING: UDP is not served: nothing listens on UDP port 11211\n"));
     assert_int_equal(line.settings->udp_port, 0);
+    assert_int_equal(line.settings->tcp_port, 11211);
+    command_line_free(&line);
+    line = command_line_parse("larder -U 11222");
+    assert_int_equal(line.settings->tcp_port, 11222);
+    command_line_free(&line);
+    line = command_line_parse("larder -p 11232 -U -1");
+    assert_int_equal(line.settings->tcp_port, 11232);
     command_line_free(&line);
 }
 
