@@ -14,6 +14,7 @@
 #include "src/server/core.h"
 #include "src/server/server.h"
 #include "src/server/tls.h"
+#include "src/server/watch.h"
 
 enum {
     PLAIN_BYTES = 256 * 1024,      /* decrypted in one step before the engine must flush */
@@ -73,6 +74,7 @@ static void connection_tls_failed(struct connection *connection, bool handshake)
                 1);
     server_log(core->server, 1, "<%d TLS %s: %s", atom_load_relaxed(&connection->fd),
                handshake ? "handshake failed" : "failed", tls_failure(connection->tls));
+    watch_tls_failed(connection, tls_failure(connection->tls));
 }
 
 /* Decrypts what fits; returns how it ended, with the plain text fed to the session. */

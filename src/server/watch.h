@@ -73,6 +73,8 @@ void watch_core_init(struct core *core);
 /* A connection came, or goes (`closed`, with its reason). Call it when core->watch_streams has
  * WATCH_CONNEVENTS. */
 void watch_connection(const struct connection *connection, bool closed);
+/* TLS failed on a connection. */
+void watch_tls_failed(const struct connection *connection, const char *message);
 /* `lru_crawler crawl` began. */
 void watch_crawl(const struct core *core);
 /* The store's hook: store_config.evicted. */

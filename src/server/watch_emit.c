@@ -172,6 +172,21 @@ void watch_connection(const struct connection *connection, bool closed) {
     watch_emit(core->server, core->index, &record);
 }
 
+void watch_tls_failed(const struct connection *connection, const char *message) {
+    const struct core *core = connection->core;
+    struct watch_record record;
+    char text[WATCH_KEY_BYTES_MAX];
+    if ((core->watch_streams & WATCH_CONNEVENTS) == 0) {
+        return;
+    }
+    int length = snprintf(text, sizeof(text), "type=conntlserr fd=%d msg=%s",
+                          atom_load_relaxed(&connection->fd), message);
+    size_t bytes = (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1;
+    watch_record_begin(&record, WATCH_TEXT, WATCH_CONNEVENTS);
+    watch_record_key(&record, (const uint8_t *)text, bytes);
+    watch_emit(core->server, core->index, &record);
+}
+
 /* Of what memcached's line says larder knows only that a crawl was asked for. */
 void watch_crawl(const struct core *core) {
     static const char text[] = "type=lru_crawler crawler=0 lru=all low_mark=0 next_reclaims=0 "

@@ -271,6 +271,19 @@ def what_is_no_tls_is_refused_and_counted(server, peer):
     want(client.ask(b"version").startswith(b"VERSION"), "no service")
 
 
+def failures_are_told_to_watchers(server, peer):
+    watcher = TlsClient(server)
+    want(watcher.ask(b"watch connevents") == b"OK", "no watch")
+    sock = server.connect()
+    sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    for _ in range(5):
+        line = watcher.line()
+        if b"type=conntlserr fd=" in line:
+            want(b"msg=error:" in line, "no reason in %r" % line)
+            return
+    raise harness.Failed("not told")
+
+
 def clients_can_be_asked_for_certificates(server, peer):
     want(not fails(server, context(client="client")), "a good certificate is refused")
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
@@ -514,6 +527,7 @@ def tests():
         (records_may_come_byte_by_byte, words()),
         (quit_ends_with_a_farewell, words()),
         (what_is_no_tls_is_refused_and_counted, words()),
+        (failures_are_told_to_watchers, words()),
         (clients_can_be_asked_for_certificates,
          words("ssl_verify_mode=2", "ssl_ca_cert=" + at("root.pem"))),
         (a_certificate_may_be_asked_for_and_not_shown,

@@ -141,9 +141,10 @@ static void nothing_but_a_login_is_let_through(void **state) {
 }
 
 static void a_large_value_is_not_even_read(void **state) {
+    static const uint8_t value[PACKET_BYTES_MAX - 100];
     struct world *world = *state;
 
-    packet(world, OPCODE_SET, "k", world, PACKET_BYTES_MAX - 100);
+    packet(world, OPCODE_SET, "k", value, sizeof value);
     world->bytes = BINARY_HEADER_BYTES + 9 + 10; /* its front, and a little more */
     flush(world, 0);
     hear(world, 0, OPCODE_SET, REFUSED, "Auth failure.");
