@@ -26,3 +26,7 @@ tests_fuzz_fuzz_meta_SOURCES = tests/fuzz/fuzz_meta.c $(FUZZ_SESSIONS)
 tests_fuzz_fuzz_meta_LDADD = $(ENGINE_LIBS) $(FUZZ_LDFLAGS)
 EXTRA_DIST += tests/fuzz/corpus/meta
 EXTRA_DIST += tests/fuzz/make_corpus.py
+FUZZ_TESTS += tests/fuzz/fuzz_login
+tests_fuzz_fuzz_login_SOURCES = tests/fuzz/fuzz_login.c $(ENGINE_WIRE) $(FUZZ_MAIN)
+tests_fuzz_fuzz_login_LDADD = $(ENGINE_LIBS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/corpus/login
