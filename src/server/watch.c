@@ -90,9 +90,10 @@ static bool watcher_step(struct task *task) {
 
 static void watcher_end(struct reply_slot *slot) {
     struct watcher *watcher = (struct watcher *)slot;
+    struct server *server = watcher->core->server;
     task_remove(watcher->core, &watcher->task);
-    atom_store_release(&watcher->gone, true);
-    server_wake(watcher->core->server);
+    atom_store_release(&watcher->gone, true); /* the housekeeping thread may free it from here on */
+    server_wake(server);
 }
 
 /* -- the command ------------------------------------------------------------------------------- */
