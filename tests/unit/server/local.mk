@@ -47,3 +47,6 @@ UNIT_TESTS += tests/unit/server/test_stats
 tests_unit_server_test_stats_SOURCES = tests/unit/server/test_stats.c \
 	tests/unit/server/rig.c tests/unit/server/rig.h
 tests_unit_server_test_stats_LDADD = $(UNIT_SERVER)
+
+UNIT_TESTS += tests/unit/server/test_watch
+tests_unit_server_test_watch_LDADD = $(UNIT_SERVER)
