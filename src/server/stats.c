@@ -46,6 +46,14 @@ struct stats_word {
     admin_function *function;
 };
 
+/* What is written line by line, in portions or not as STAT: for the ASCII protocol only. memcached
+ * says so of conns and cachedump too; the dump of detail it sends as one long value. */
+static bool stats_is_lines(const struct admin_call *call) {
+    return span_is(call->tokens[0], "conns") || span_is(call->tokens[0], "cachedump") ||
+           (span_is(call->tokens[0], "detail") && call->token_count >= 2 &&
+            span_is(call->tokens[1], "dump"));
+}
+
 enum outcome stats_run(struct admin_call *call) {
     static const struct stats_word words[] = {
         {"settings", stats_settings},   {"items", stats_items},   {"slabs", stats_slabs},
@@ -55,8 +63,8 @@ enum outcome stats_run(struct admin_call *call) {
     if (call->token_count == 0) {
         return stats_general(call);
     }
-    if (call->request->protocol == REQUEST_BINARY && span_is(call->tokens[0], "conns")) {
-        return OUTCOME_NOT_FOUND; /* as memcached says; its answer comes in portions */
+    if (call->request->protocol == REQUEST_BINARY && stats_is_lines(call)) {
+        return OUTCOME_NOT_FOUND;
     }
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (span_is(call->tokens[0], words[i].word)) {

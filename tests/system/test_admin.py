@@ -5,6 +5,7 @@ import argparse
 import os
 import re
 import shutil
+import struct
 import subprocess
 import threading
 import time
@@ -249,6 +250,26 @@ def what_the_exporter_reads_is_there(server, peer):
         want(settings[key] in ("yes", "no"), "%s is %s" % (key, settings[key]))
 
 
+def binary_stats_are_packets(server, peer):
+    """Whatever is asked for: nothing comes as lines."""
+    for key, statuses in ((b"", {0}), (b"items", {0}), (b"settings", {0}), (b"conns", {1}),
+                          (b"cachedump 1 1", {1}), (b"detail dump", {0, 1}), (b"detail on", {0}),
+                          (b"nothing", {1})):
+        client = server.client()
+        client.send(struct.pack(">BBHBBHIIQ", 0x80, 0x10, len(key), 0, 0, 0, len(key), 7, 0) + key)
+        while True:
+            magic, opcode, key_bytes, _, _, status, body, opaque, _ = struct.unpack(
+                ">BBHBBHIIQ", client.take(24))
+            want((magic, opcode, opaque) == (0x81, 0x10, 7), "%r: no packet of it" % key)
+            want(status in statuses, "%r: status %d" % (key, status))
+            client.take(body)
+            if key_bytes == 0:
+                break
+        client.send(struct.pack(">BBHBBHIIQ", 0x80, 0x0a, 0, 0, 0, 0, 0, 8, 0))
+        want(client.take(24)[:2] == b"\x81\x0a", "%r: no noop behind it" % key)
+        client.close()
+
+
 def memcached_tool_works(server, peer):
     tool = next((path for path in TOOLS if path and os.path.exists(path)), None)
     if tool is None or shutil.which("perl") is None:
@@ -297,6 +318,7 @@ TESTS = (
     (a_slow_watcher_is_told_what_it_missed, ["-o", "watcher_logbuf_size=8"]),
     (twenty_watchers_are_the_limit, []),
     (what_the_exporter_reads_is_there, []),
+    (binary_stats_are_packets, []),
     (memcached_tool_works, []),
     (a_crawl_frees_what_has_expired, ["-o", "debugtime"]),
 )
