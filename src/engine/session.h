@@ -48,6 +48,7 @@ enum session_close_reason {
     SESSION_CLOSE_NORMAL,   /* quit */
     SESSION_CLOSE_ERROR,    /* what is no protocol: endless line, HTTP */
     SESSION_CLOSE_SHUTDOWN, /* the shutdown command */
+    SESSION_CLOSE_IDLE,     /* the client said nothing for too long */
     SESSION_CLOSE_MEMORY,   /* no room for a reply */
 };
 

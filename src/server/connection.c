@@ -348,6 +348,7 @@ static enum connection_reason connection_reason_of(const struct connection *conn
         [SESSION_CLOSE_NORMAL] = CONNECTION_REASON_NORMAL,
         [SESSION_CLOSE_ERROR] = CONNECTION_REASON_ERROR,
         [SESSION_CLOSE_SHUTDOWN] = CONNECTION_REASON_SHUTDOWN,
+        [SESSION_CLOSE_IDLE] = CONNECTION_REASON_IDLE,
         [SESSION_CLOSE_MEMORY] = CONNECTION_REASON_MEMORY,
     };
     if (connection->core->draining) {
@@ -397,6 +398,12 @@ void connection_settle(struct connection *connection) {
     connection_receive(connection, wants);
 }
 
+static bool connection_is_idle(const struct connection *connection) {
+    const struct session *session = &connection->session;
+    return session_is_idle(session) && session->close_reason == SESSION_OPEN &&
+           !connection->sending && connection_tls_is_quiet(connection);
+}
+
 void connection_inspect(struct connection *connection) {
     struct core *core = connection->core;
     if (connection_state_of(connection) != CONNECTION_OPEN) {
@@ -404,9 +411,9 @@ void connection_inspect(struct connection *connection) {
     }
     uint32_t idle_s = core->now - atom_load_relaxed(&connection->active_at);
     uint32_t idle_s_max = core->server->settings->idle_timeout_s;
-    if (idle_s_max != 0 && idle_s > idle_s_max && session_is_idle(&connection->session)) {
+    if (idle_s_max != 0 && idle_s > idle_s_max && connection_is_idle(connection)) {
         counter_add(&core->counters.connections_kicked, 1);
-        connection_close(connection, CONNECTION_REASON_IDLE);
+        session_close(&connection->session, SESSION_CLOSE_IDLE); /* as if the client had quit */
         return;
     }
     if (session_login_is_overdue(&connection->session)) {

@@ -453,6 +453,13 @@ def a_handshake_that_takes_too_long_is_closed(server, peer):
     return None
 
 
+def idle_clients_get_a_farewell(server, peer):
+    idle, client = TlsClient(server), TlsClient(server)
+    want(idle.ask(b"version").startswith(b"VERSION"), "no answer")
+    want(wait_until(lambda: client.stats()["idle_kicks"] == "1"), "not closed")
+    want(idle.rest() == b"", "more came")  # an end without close_notify would be an error
+
+
 def many_clients_at_once_are_served(server, peer):
     wrong = []
 
@@ -539,6 +546,7 @@ def tests():
         (listeners_have_their_own_rules, words("ssl_ca_cert=" + at("root.pem")) + listens),
         (answers_behind_a_refresh_wait_for_it, words()),
         (a_handshake_that_takes_too_long_is_closed, words() + ["-o", "debugtime"]),
+        (idle_clients_get_a_farewell, words() + ["-o", "idle_timeout=1"]),
         (many_clients_at_once_are_served, words()),
         (idle_connections_cost_little, words()),
         (bad_options_keep_it_from_starting, words()),
