@@ -25,6 +25,11 @@ static void server_clock_start(struct server *server) {
     int64_t steady_ns = (int64_t)steady.tv_sec * 1000000000 + steady.tv_nsec;
     server->clock_base_ns = steady_ns - wall.tv_nsec;
     server->epoch = (int64_t)wall.tv_sec - SERVER_CLOCK_START_S;
+    uint64_t stopped_s = server->settings->clock_stopped_s;
+    if (stopped_s != 0) {
+        server->epoch = (int64_t)stopped_s - SERVER_CLOCK_START_S;
+        atom_store_relaxed(&server->clock_paused_s, SERVER_CLOCK_START_S);
+    }
 }
 
 static uint64_t server_hash_seed(void) {

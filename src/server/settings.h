@@ -109,6 +109,7 @@ struct settings {
     bool detail_enabled;             /* on with -D; `stats detail on` turns it on later */
     char prefix_delimiter;           /* -D */
     bool debug_time;                 /* -o debugtime: the test command that moves the clock */
+    uint64_t clock_stopped_s;        /* -o stopped_clock: unix seconds; 0: the clock runs */
     uint32_t verbosity;              /* number of -v */
 
     /* The process. */

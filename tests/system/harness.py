@@ -15,9 +15,9 @@ import sys
 import tempfile
 import time
 
-START_LIMIT_S = 20.0
-STOP_LIMIT_S = 20.0
-REPLY_LIMIT_S = 10.0
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 60.0
+REPLY_LIMIT_S = 30.0
 
 
 def default_binary():

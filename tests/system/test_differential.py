@@ -248,6 +248,7 @@ def column_of(binary):
 def transcript_units():
     """The sent sides of the transcripts that run without options on one connection."""
     here = os.path.dirname(os.path.abspath(__file__))
+    now = int(time.time())
     for path in sorted(glob.glob(os.path.join(here, "../transcripts/*.txt"))):
         for case in fmt.read_cases(path):
             plain = all(step.conn == "c1" and step.verb in ("send", "expect", "close")
@@ -255,7 +256,7 @@ def transcript_units():
             name = os.path.basename(path)
             if plain and not case.options and not name.startswith(("stats", "meta", "binary")):
                 captures = {}
-                data = b"".join(fmt.render(step.lines, captures) for step in case.steps
+                data = b"".join(fmt.render(step.lines, captures, now) for step in case.steps
                                 if step.verb == "send")
                 yield case, streams.split_units(data)
 

@@ -139,6 +139,14 @@ def the_port_is_free_again_at_once(server, peer):
         client.close()
 
 
+def the_clock_runs(server, peer):
+    """Most tests stop it. However slow the machine, a second passes at last."""
+    client = server.client()
+    client.send(b"set a 0 1 1\r\nx\r\n")
+    want(client.line() == b"STORED", "set")
+    want(harness.wait_until(lambda: get_value(client, b"a") is None), "it never expires")
+
+
 def a_hang_up_signal_does_not_end_it(server, peer):
     server.process.send_signal(signal.SIGHUP)
     server.process.send_signal(signal.SIGPIPE)
@@ -302,6 +310,7 @@ TESTS = (
     (it_ends_at_once_with_idle_connections, []),
     (a_client_that_never_reads_does_not_keep_it_from_ending, []),
     (the_port_is_free_again_at_once, []),
+    (the_clock_runs, []),
     (a_hang_up_signal_does_not_end_it, []),
     (the_pid_file_names_it_and_stays_without_d, []),
     (a_daemon_lets_go_and_removes_its_pid_file, []),

@@ -3,12 +3,15 @@
 
 Every case runs whole, cut in two at every byte (as many places as the time allows, spread
 evenly), byte by byte where it is short, and whole over a unix socket. A cut waits until the
-server has read the first part. `--peer BINARY` runs memcached instead and expects its replies.
+server has read the first part. The clock of our server stands and moves by @sleep only, so that
+no reply depends on how long a run takes. `--peer BINARY` runs memcached instead, whose clock runs,
+and expects its replies.
 """
 
 import argparse
 import fnmatch
 import glob
+import math
 import os
 import select
 import socket
@@ -19,6 +22,7 @@ import harness
 import transcript_format as fmt
 
 BYTEWISE_MAX = 400
+CLOCK_START_S = 1767225600
 
 
 class Mismatch(Exception):
@@ -76,6 +80,7 @@ class Run:
         self.captures = {}
         self.sent = 0
         self.started = set()
+        self.now = int(time.time()) if server.peer else CLOCK_START_S
 
     def conn(self, name):
         self.started.add(name)
@@ -84,7 +89,7 @@ class Run:
         return self.conns[name]
 
     def _send(self, step):
-        data = fmt.render(step.lines, self.captures)
+        data = fmt.render(step.lines, self.captures, self.now)
         conn = self.conn(step.conn)
         start = 0
         for place in self.places:
@@ -139,7 +144,18 @@ class Run:
             self.conn(step.conn).sock.close()
             del self.conns[step.conn]
         else:
-            time.sleep(step.seconds)
+            self._sleep(step.seconds)
+
+    def _sleep(self, seconds):
+        if self.server.peer:
+            time.sleep(seconds)
+            return
+        control = self.server.client()
+        moved = control.ask(b"debugtime %d" % math.ceil(seconds))
+        control.close()
+        if moved != b"OK":
+            raise Mismatch("the clock does not move")
+        self.now += math.ceil(seconds)
 
     def _settle(self):
         """Every connection left must be between two commands and owe nothing."""
@@ -193,8 +209,10 @@ class Runner:
         self.cuts = 0
 
     def start(self, case, unix=False):
-        return harness.Server(case.options, binary=self.args.peer, peer=bool(self.args.peer),
-                              unix=unix)
+        options = list(case.options)
+        if not self.args.peer:
+            options += ["-o", "debugtime,stopped_clock=%d" % CLOCK_START_S]
+        return harness.Server(options, binary=self.args.peer, peer=bool(self.args.peer), unix=unix)
 
     def retire(self):
         server, self.server = self.server, None
@@ -245,7 +263,7 @@ class Runner:
 
     def sent_bytes(self, case):
         captures = {}
-        return sum(len(fmt.render(step.lines, captures)) for step in case.steps
+        return sum(len(fmt.render(step.lines, captures, CLOCK_START_S)) for step in case.steps
                    if step.verb == "send")
 
     def cut(self, case, size, seconds):
@@ -298,7 +316,7 @@ def bit_reversed(part):
 
 
 def run_sleepers(args, tap, cases):
-    """Cases that must let time pass run side by side, each on its own server."""
+    """Cases that let time pass run side by side, each on its own server."""
     results = {}
 
     def one(case):

@@ -466,7 +466,8 @@ static void help_and_version_begin_as_the_name_says(void **state) {
 static void help_names_what_works_and_nothing_else(void **state) {
     (void)state;
     static const char *const absent[] = {"ext_path", "proxy_config", "no_drop_privileges",
-                                         "Danga",    "debugtime",    "memory-file"};
+                                         "Danga",    "debugtime",    "memory-file",
+                                         "stopped_clock"};
     struct command_line line = command_line_parse("larder -h");
     assert_non_null(strstr(line.out, "--unix-socket=<file>"));
     for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {
