@@ -305,7 +305,7 @@ def want(good, why):
         raise Failed(why)
 
 
-def wait_until(condition, limit_s=20.0):
+def wait_until(condition, limit_s=60.0):
     """Polls until the condition holds; whether it came to hold."""
     end = time.monotonic() + limit_s
     while not condition():

@@ -20,7 +20,7 @@
 
 #include "io/io.h"
 
-enum { PUMP_SECONDS_MAX = 20, EVENTS_MAX = 64, CONNS_MAX = 4096 };
+enum { PUMP_SECONDS_MAX = 100, EVENTS_MAX = 64, CONNS_MAX = 4096 };
 
 struct variant {
     const char *name;
