@@ -152,8 +152,9 @@ static bool profile_run(const struct wish *wish, unsigned index, double seconds)
 
 static struct wish wish_read(int argc, char **argv) {
     const char *seconds = getenv("LARDER_TEST_SECONDS");
+    const char *seed = getenv("LARDER_TEST_SEED");
     struct wish wish = {.seconds = seconds ? strtod(seconds, NULL) : 10.0,
-                        .seed = (uint64_t)time(NULL),
+                        .seed = seed ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL),
                         .profile = -1};
 
     for (int i = 1; i + 1 < argc; i += 2) {

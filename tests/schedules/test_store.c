@@ -16,8 +16,10 @@ struct asked {
 
 static struct asked asked_read(int argc, char **argv) {
     const char *seconds = getenv("LARDER_SCHEDULE_SECONDS");
+    const char *wanted = getenv("LARDER_TEST_SEED");
+    const uint64_t seed = wanted ? strtoull(wanted, NULL, 10) : (uint64_t)time(NULL);
     struct asked asked = {.wish = {.seconds = seconds ? strtod(seconds, NULL) : 60.0,
-                                   .seed = (uint64_t)time(NULL) * 1000000}};
+                                   .seed = seed * 1000000}};
 
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--seconds") == 0)

@@ -102,7 +102,7 @@ static void client_value(const char *key, uint32_t number, uint8_t *value, size_
 
 static size_t client_value_bytes(const struct client *client, uint32_t number) {
     uint64_t state = client->config.seed * 1000003 + client->config.number * 7919u + number;
-    uint64_t shape = client_mix(&state) % (client->config.may_miss ? 2 : 8);
+    uint64_t shape = client_mix(&state) % (client->config.may_miss ? 1 : 8);
     uint64_t most = shape == 0 ? client->config.value_bytes_max : 2000;
     most = most < client->config.value_bytes_max ? most : client->config.value_bytes_max;
     return CLIENT_VALUE_BYTES_MIN + client_mix(&state) % (most - CLIENT_VALUE_BYTES_MIN + 1);

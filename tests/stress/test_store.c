@@ -121,7 +121,9 @@ int main(int argc, char **argv) {
     };
     const char *seconds = getenv("LARDER_TEST_SECONDS");
     unsigned tenths = seconds ? (unsigned)strtoul(seconds, NULL, 10) * 10 : 100;
-    struct stress_time time_each = {.seed = (uint64_t)time(NULL)};
+    const char *seed = getenv("LARDER_TEST_SEED");
+    struct stress_time time_each = {.seed = seed ? strtoull(seed, NULL, 10)
+                                                 : (uint64_t)time(NULL)};
 
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--seconds") == 0)

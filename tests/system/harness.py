@@ -38,6 +38,11 @@ def random_seconds(default):
     return float(os.environ.get("LARDER_TEST_SECONDS") or default)
 
 
+def random_seed():
+    """Where random tests begin: LARDER_TEST_SEED, else anywhere."""
+    return int(os.environ.get("LARDER_TEST_SEED") or int.from_bytes(os.urandom(4), "little"))
+
+
 class Tap:
     """Counts and prints results; every name is a sentence."""
 

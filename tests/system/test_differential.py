@@ -330,7 +330,7 @@ def arguments():
                         help="the memcached to compare with")
     parser.add_argument("--other", default=harness.default_binary(), help="instead of larder")
     parser.add_argument("--seconds", type=float, default=harness.random_seconds(20))
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "little"))
+    parser.add_argument("--seed", type=int, default=harness.random_seed())
     return parser.parse_args()
 
 

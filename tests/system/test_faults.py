@@ -250,7 +250,7 @@ def garbage(rng):
 
 
 def garbage_in_any_cut_is_survived(server, peer):
-    seed = int(os.environ.get("LARDER_TEST_SEED") or random.randrange(1 << 32))
+    seed = harness.random_seed()
     rng = random.Random(seed)
     end = time.monotonic() + harness.random_seconds(5)
     count = 0
