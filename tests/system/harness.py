@@ -93,6 +93,11 @@ def instrumented(binary):
     return b"__asan_init" in data or b"__tsan_init" in data
 
 
+def loose(server):
+    """Whether memory is not ours to judge: memcached's, or a sanitizer's."""
+    return server.peer or instrumented(server.binary)
+
+
 class Server:
     """One server on a port (or unix socket) of its own, stopped by `stop`."""
 

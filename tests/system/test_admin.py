@@ -12,7 +12,7 @@ import time
 import urllib.parse
 
 import harness
-from harness import Failed, set_value, wait_until, want
+from harness import Failed, loose, set_value, wait_until, want
 
 TOOLS = ("/usr/share/memcached/scripts/memcached-tool", shutil.which("memcached-tool") or "")
 HEAD = rb"^ts=\d+\.\d+ gid=\d+ "
@@ -73,7 +73,7 @@ def dump_to_a_client_that_does_not_read_costs_little(server, peer):
     while time.monotonic() - began < 0.5:
         want(others.ask(b"version").startswith(b"VERSION"), "another client is not served")
     grown = server.resident_bytes() - before
-    want(peer or grown < 16 << 20, "%d bytes are held for the dump" % grown)
+    want(loose(server) or grown < 16 << 20, "%d bytes are held for the dump" % grown)
     want(slow.line() == b"OK", "no OK before the dump")
     count = 0
     while slow.line() != b"END":
@@ -202,12 +202,12 @@ def a_slow_watcher_is_told_what_it_missed(server, peer):
         client.send((b"get " + key + b"\r\n") * 500)
         for _ in range(500):
             want(client.line() == b"END", "a get was not answered")
-    if not peer:
-        want(server.resident_bytes() - before < 16 << 20, "a slow watcher costs memory")
+    grown = server.resident_bytes() - before
+    want(loose(server) or grown < 16 << 20, "a slow watcher costs %d bytes" % grown)
     stats = client.stats()
     want(stats["log_watchers"] == "1", "the watcher is not counted")
     asked = time.monotonic()
-    while time.monotonic() - asked < 20:
+    while time.monotonic() - asked < 60:
         client.ask(b"get a")
         if watcher.line().startswith(b"skipped="):
             expect(watcher, rb"type=item_get .*")

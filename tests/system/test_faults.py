@@ -15,10 +15,11 @@ import struct
 import time
 
 import harness
-from harness import Failed, get_value, set_value, wait_until, want
+from harness import Failed, get_value, loose, set_value, wait_until, want
 
 MIB = 1 << 20
 IP_BIND_ADDRESS_NO_PORT = 24
+WAIT_MAX_S = 20.0  # tells a client that is forgotten from a machine that is busy
 
 
 def push(clients, payload, quiet_s=0.3):
@@ -70,11 +71,6 @@ def grown(server, before):
     return server.resident_bytes() - before
 
 
-def loose(server):
-    """Whether memory is not ours to judge: memcached's, or a sanitizer's."""
-    return server.peer or harness.instrumented(server.binary)
-
-
 def bound(server, bytes_held, limit, what):
     """A bound on memory: larder's to keep, else a note."""
     if loose(server) or bytes_held <= limit:
@@ -91,7 +87,7 @@ def a_client_that_does_not_read_is_not_buffered_without_end(server, peer):
     took = push(clients, b"get big\r\n" * 500000)
     told = bound(server, grown(server, before), 32 * MIB, "16 clients hold")
     slowest = others_are_served(server)
-    want(slowest < 2.0, "others waited %.1f s" % slowest)
+    want(slowest < WAIT_MAX_S, "others waited %.1f s" % slowest)
     reader = clients[0]
     reply = b"VALUE big 0 100000\r\n" + b"v" * 100000 + b"\r\nEND\r\n"
     for number in range(50):
@@ -110,7 +106,7 @@ def a_multi_get_is_suspended_while_nobody_reads(server, peer):
     clients = [server.client(receive_bytes=4096) for _ in range(32)]
     push(clients, b"get" + b" big" * 5000 + b"\r\n")
     told = bound(server, grown(server, before), 32 * MIB, "32 clients with 500 MB to come hold")
-    want(others_are_served(server) < 2.0, "others waited")
+    want(others_are_served(server) < WAIT_MAX_S, "others waited")
     value = b"VALUE big 0 100000\r\n" + b"v" * 100000 + b"\r\n"
     reader = clients[5]
     want(set_value(control, b"big", b"w" * 100000) == b"STORED", "set while suspended")
@@ -162,7 +158,7 @@ def clients_that_stop_inside_a_value_do_not_empty_the_cache(server, peer):
     left = count_present(server, keys)
     if not peer:
         want(left >= 0.95 * len(keys), "only %d of %d keys are left" % (left, len(keys)))
-    want(others_are_served(server) < 2.0, "others waited")
+    want(others_are_served(server) < WAIT_MAX_S, "others waited")
     for client in clients:
         client.reset()
     connections_settle(server, 0)
@@ -274,7 +270,7 @@ def garbage_in_any_cut_is_survived(server, peer):
             client.close()
         count += 1
         want(server.alive(), "the server ended, seed %d" % seed)
-    want(others_are_served(server) < 2.0, "others waited, seed %d" % seed)
+    want(others_are_served(server) < WAIT_MAX_S, "others waited, seed %d" % seed)
     connections_settle(server, 0)
     return "seed %d, %d connections" % (seed, count)
 
@@ -298,7 +294,7 @@ def an_endless_get_is_bounded(server, peer):
     before = server.resident_bytes()
     took = push(clients, b"get " + b"kkkkkkkkk " * (16 * MIB // 10))
     told = bound(server, grown(server, before), 32 * MIB, "8 endless gets hold")
-    want(others_are_served(server) < 2.0, "others waited")
+    want(others_are_served(server) < WAIT_MAX_S, "others waited")
     for client in clients:
         client.reset()
     connections_settle(server, 0)
