@@ -93,6 +93,9 @@ TABLE = [
     Row(rb"stats" + MORE + rb"*" + END, (None, None, None), "values of statistics differ"),
     Row(rb"slabs +automove +freeratio" + MORE + rb"*" + END, (ANY, None, None),
         "1.6.18 knows no freeratio (section 20)"),
+    Row(rb"lru_crawler +crawl" + MORE + rb"*" + END,
+        (rb"BUSY[^\n]*\r\n", rb"BUSY[^\n]*\r\n", rb"OK\r\n"),
+        "memcached is busy while its crawler is at work; larder never is"),
     Row(rb"lru_crawler +(?:metadump|mgdump)" + MORE + rb"*" + END, (None, None, None),
         "a dump comes in the order of the hashes, classes are numbered otherwise; 1.6.18 begins "
         "it without OK and knows no mgdump (section 20)"),
