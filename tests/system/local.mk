@@ -2,6 +2,7 @@
 #     SYSTEM_TESTS += tests/system/test_NAME.py
 EXTRA_DIST += tests/system/differences.py
 EXTRA_DIST += tests/system/harness.py
+EXTRA_DIST += tests/system/liblarder.py
 EXTRA_DIST += tests/system/streams.py
 EXTRA_DIST += tests/system/transcript_format.py
 SYSTEM_TESTS += tests/system/test_admin.py
@@ -11,7 +12,12 @@ SYSTEM_TESTS += tests/system/test_differential.py
 SYSTEM_TESTS += tests/system/test_faults.py
 SYSTEM_TESTS += tests/system/test_larder_load.py
 SYSTEM_TESTS += tests/system/test_larderctl.py
+SYSTEM_TESTS += tests/system/test_liblarder.py
 SYSTEM_TESTS += tests/system/test_process.py
 SYSTEM_TESTS += tests/system/test_ring_agreement.py
 SYSTEM_TESTS += tests/system/test_tls.py
 SYSTEM_TESTS += tests/system/test_transcripts.py
+
+# liblarder behind a pipe
+SYSTEM_HELPERS = tests/system/liblarder_driver
+tests_system_liblarder_driver_LDADD = $(CLIENT_LIBS)

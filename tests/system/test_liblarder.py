@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""liblarder against the servers that ship: larder and memcached, meta and classic."""
+
+import shutil
+import sys
+
+import harness
+import liblarder
+
+TAP = harness.Tap()
+
+
+def check_storing(library, name):
+    do = library.do
+    TAP.check(do("set a hello flags=7").result == "stored" and do("get a").value == "hello" and
+              do("get a").number("flags") == 7, name + ": a value comes back with its flags")
+    TAP.check(do("get nope").result == "miss", name + ": what is not there is a miss")
+    TAP.check(do("add a x").result == "not stored" and do("add b 10").result == "stored" and
+              do("replace nope x").result == "not stored" and
+              do("replace a hello").result == "stored", name + ": add and replace look first")
+    do("append a world")
+    do("prepend a oh")
+    TAP.check(do("get a").value == "ohhelloworld", name + ": append and prepend join")
+    cas = do("get a").number("cas")
+    TAP.check(do("cas a one cas=%d" % cas).result == "stored" and
+              do("cas a two cas=%d" % cas).result == "exists" and
+              do("cas nope x cas=1").result == "not found" and do("get a").value == "one",
+              name + ": cas stores only over what was seen")
+    TAP.check(do("delete a").result == "deleted" and do("delete a").result == "not found",
+              name + ": delete tells whether it was there")
+
+
+def check_numbers(library, name):
+    do = library.do
+    do("set n 10")
+    TAP.check(do("incr n 5").number("number") == 15 and do("decr n 100").number("number") == 0,
+              name + ": numbers go up, and down to 0")
+    do("set t text")
+    TAP.check(do("incr none 1").result == "not found" and
+              do("incr t 1").result == "not a number", name + ": only numbers are counted")
+    TAP.check(do("incr made 1 initial=41").number("number") == 41 and
+              do("incr made 1 initial=41").number("number") == 42,
+              name + ": a number begins with its initial value")
+
+
+def check_times(library, name, meta):
+    do = library.do
+    do("set t v ttl=1000")
+    first = do("get t").number("ttl")
+    do("touch t 0")
+    TAP.check(do("touch t ttl=500").result == "touched" and
+              do("touch none ttl=5").result == "not found", name + ": touch tells if it was there")
+    TAP.check(do("get t touch=300").value == "v", name + ": get and touch gives the value")
+    if meta:
+        left = do("get t").number("ttl")
+        TAP.check(900 < first <= 1000 and 200 < left <= 300, name + ": items tell their TTL",
+                  "%s %s" % (first, left))
+    do("set far v ttl=4000000")
+    TAP.check(do("get far").result == "hit", name + ": a TTL of more than 30 days is no date")
+
+
+def check_sizes(library, name):
+    do = library.do
+    sizes = [0, 1, 1023, 16383, 16384, 70000, 900000]
+    good = all(do("set s%d *%d" % (n, n)).result == "stored" and
+               do("get s%d" % n).value in ("*%d" % n, "", "a" if n == 1 else None)
+               for n in sizes)
+    TAP.check(good, name + ": values of all sizes come back whole")
+    TAP.check(do("set huge *3000000").result == "too large" and do("noop a").result == "done",
+              name + ": what is too large is refused, and the connection lives")
+    TAP.check(do("get " + "k" * 250).result == "miss" and
+              do("get " + "k" * 251).result == "bad argument", name + ": keys have 250 bytes")
+
+
+def check_many(library, name, count):
+    library.do("mset k %d" % count)
+    many = library.do("mget k %d" % (count + 50))
+    TAP.check((many.number("hits"), many.number("misses"), many.number("wrong")) == (count, 50, 0),
+              name + ": many keys at once", many)
+
+
+def check_meta(library, name):
+    do = library.do
+    won = do("get v vivify=30")
+    lost = do("get v vivify=30")
+    TAP.check((won.result, won.number("marks") & 1, lost.result, lost.number("marks") & 4) ==
+              ("miss", 1, "miss", 4), name + ": one caller wins a miss", (won, lost))
+    do("set v x")
+    do("delete v invalidate ttl=30")
+    stale = do("get v")
+    TAP.check(stale.result == "stale" and stale.value == "x" and stale.number("marks") & 3 == 3,
+              name + ": an item that was marked is stale", stale)
+
+
+def check_server(server, name, protocol, meta):
+    address = server.unix_path or "127.0.0.1:%d" % server.port
+    library = liblarder.Library([address], protocol=protocol, request_ms=20000)
+    check_storing(library, name)
+    check_numbers(library, name)
+    check_times(library, name, meta)
+    check_sizes(library, name)
+    check_many(library, name, 500)
+    if meta:
+        check_meta(library, name)
+    lines = library.do("command stats")
+    TAP.check(lines.result == "done" and any(line.startswith("STAT pid") for line in lines.lines),
+              name + ": statistics come line by line")
+    TAP.check(library.do("command nonsense").result == "failed" and
+              library.open_sockets() == 1 and library.do("get none").result == "miss",
+              name + ": one connection has served all")
+    TAP.check(library.close(), name + ": the handle ends well")
+
+
+def main():
+    for protocol, meta in (("auto", True), ("classic", False)):
+        server = harness.Server()
+        check_server(server, "larder, " + protocol, protocol, meta)
+        server.stop()
+    server = harness.Server(unix=True)
+    check_server(server, "larder, unix socket", "auto", True)
+    server.stop()
+    if shutil.which("memcached"):
+        server = harness.Server(binary=shutil.which("memcached"), peer=True)
+        check_server(server, "memcached", "auto", True)
+        server.stop()
+    else:
+        TAP.skip("memcached", "it is not installed")
+    return TAP.finish()
+
+
+sys.exit(main())
