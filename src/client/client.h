@@ -7,6 +7,7 @@
  *     node.c             a server: connection, breaker, the requests it has not answered
  *     node_reply.c       what it answers, checked and given to the operations
  *     node_warm.c        a primary that is back: whether it is warm
+ *     op_pair.c          both copies of a pair: written, repaired
  *     loop.c             waits for all of them, with timers
  *     conn, secure, resolve, wire, latency   know nothing of the above
  *
@@ -25,6 +26,7 @@
 
 #include "src/client/config.h"
 #include "src/client/conn.h"
+#include "src/client/hot.h"
 #include "src/client/latency.h"
 #include "src/client/resolve.h"
 #include "src/client/ring.h"
@@ -113,7 +115,11 @@ struct node {
 
     uint64_t back_ns; /* since when it answers again */
     uint64_t warm_poll_ns;
-    int warm_said; /* -1: nothing; 0: no; 1: yes */
+    uint64_t lost_ns;      /* when it last answered before it went */
+    bool warm_asked;
+    bool warm_told; /* it says whether it is warm */
+    bool warm_is;
+    bool warm_same; /* it is the process that it was */
 
     uint64_t requests;
     uint64_t failures;
@@ -137,6 +143,15 @@ struct op {
     struct position *position;
     struct leg *legs[2];  /* under way, to the primary and to the replica */
     struct node *pinned;  /* the one server this is for, or NULL */
+    struct node *judge;   /* the one copy that the request's token is of, or NULL */
+    struct node *turn_to; /* the server that the timer shall ask, or NULL */
+    struct node *missed;  /* read: this copy does not have it, the other is asked */
+    struct op *parent;    /* whose other copy this writes, or NULL */
+    struct op *child;     /* that writes or reads for this one, or NULL */
+    enum larder_result own_result;   /* the child is waited for */
+    enum larder_result other_result; /* the child's */
+    bool own_known;
+    bool other_known;
     const struct op_lines *lines; /* who wants them, or NULL: it is answered as usual */
     uint64_t begun_ns;
     uint64_t deadline_ns;
@@ -177,6 +192,8 @@ struct larder {
     uint32_t opaque;
     uint32_t ends;  /* operations that have ended, ever */
     size_t pending; /* submitted and not taken */
+    struct hot hot;
+    uint64_t born_ns;
     uint64_t now_ns;
     uint64_t timer_ns; /* the earliest of all, or earlier */
     uint64_t random;
@@ -230,7 +247,10 @@ void node_warm_begin(struct node *node);
 /* When to look again. */
 uint64_t node_warm_timer(struct node *node);
 void node_warm_line(struct node *node, struct span line);
+/* One of its two replies has ended. */
 void node_warm_end(struct node *node);
+/* Sends a command that is answered by lines. False: no memory. */
+MUST_CHECK bool node_ask_lines(struct node *node, const char *command);
 
 /* op.c */
 /* NULL: no memory. It may have ended already. */
@@ -246,6 +266,28 @@ MUST_CHECK bool op_answered(struct op *op, struct leg *leg, const struct wire_re
 /* The leg is the operation's no more. */
 void op_lost(struct op *op, struct leg *leg);
 
+/* The other of the pair, unless the operation is for one server only. */
+struct node *op_partner_of(const struct op *op, const struct node *node);
+/* Ends the operation soon, without a further request. */
+void op_cancel(struct op *op);
+void op_set_timer(struct op *op, uint64_t ns);
+/* One for a server of the pair, in the service of another (or of none: NULL). NULL: no memory. */
+struct op *op_begin_child(struct op *parent, struct node *node,
+                          const struct larder_request *request);
+
+/* op_pair.c */
+/* A write has been begun: the other copy is written as well. */
+void op_pair_begin(struct op *op);
+/* There is a result: ends the operation, or does first what has to follow. */
+void op_pair_conclude(struct op *op, struct node *node, enum larder_result result);
+/* Before its end. True: not yet. */
+bool op_pair_waits(struct op *op, enum larder_result *result);
+void op_pair_child_ended(struct op *parent, struct op *child);
+/* The token of a copy as the caller sees it. */
+uint64_t op_pair_token(const struct op *op, const struct node *node, uint64_t cas);
+/* Finds the one server that can judge the request's token. */
+void op_pair_find_judge(struct op *op);
+
 /* op_lines.c: operations that are answered by lines */
 struct op_lines {
     void (*each)(void *context, struct span line);
@@ -256,6 +298,8 @@ void op_line(struct op *op, struct leg *leg, struct span line, bool ends);
 
 /* op_end.c */
 void op_end(struct op *op, enum larder_result result);
+/* Nobody waits for its legs any more. */
+void op_drop_legs(struct op *op);
 /* No copy could be asked, or none answered in time. */
 void op_end_unserved(struct op *op, bool timed_out);
 __attribute__((format(printf, 2, 3))) void op_explain(struct op *op, const char *format, ...);

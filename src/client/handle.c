@@ -78,6 +78,7 @@ static const char *make(struct larder *larder, const struct larder_config *confi
     }
     larder->timer_ns = NEVER_NS;
     loop_look_at_clock(larder);
+    larder->born_ns = larder->now_ns;
     seed(larder);
     if (larder->config->tls != 0) {
         larder->secure = secure_context_create(larder->config, &why);

@@ -86,6 +86,12 @@ static void lose_legs(struct node *node, struct leg_queue *queue, const char *wh
 }
 
 static void close_with(struct node *node, const char *why) {
+    if (!node->was_down) {
+        uint64_t born_ns = node->larder->born_ns;
+
+        node->lost_ns = node->heard_ns > born_ns ? node->heard_ns : born_ns;
+    }
+    node->warm_asked = false;
     lose_legs(node, &node->sent, why);
     lose_legs(node, &node->waiting, why);
     resolve_end(node->resolve);
@@ -193,7 +199,8 @@ static void connected(struct node *node) {
 /* Tries the addresses one by one. */
 static void connect_next(struct node *node) {
     struct larder *larder = node->larder;
-    const char *why = "the path of the socket is too long";
+    const char *why =
+        node->address_next > 0 ? node->conn.why : "the path of the socket is too long";
 
     while (node->address_next < node->addresses.count) {
         unsigned left = node->addresses.count - node->address_next;
@@ -336,6 +343,28 @@ static void send_leg(struct node *node, struct leg *leg) {
     leg_queue_push(&node->sent, leg);
     node->requests++;
     node->used_ns = node->larder->now_ns;
+}
+
+bool node_ask_lines(struct node *node, const char *command) {
+    size_t bytes = strlen(command);
+    struct leg *leg = leg_create(node->larder);
+    uint8_t *to = leg == NULL ? NULL : conn_reserve(&node->conn, bytes);
+
+    if (to == NULL) {
+        if (leg != NULL) {
+            leg_recycle(node->larder, leg);
+        }
+        return false;
+    }
+    leg->kind = LEG_WARM;
+    leg->node = node;
+    leg->begun_ns = node->larder->now_ns;
+    leg->from = node->conn.queued_bytes;
+    memcpy(to, command, bytes);
+    conn_queued(&node->conn, bytes);
+    leg_queue_push(&node->sent, leg);
+    node_activate(node);
+    return true;
 }
 
 void node_is_ready(struct node *node) {

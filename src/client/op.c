@@ -8,8 +8,20 @@ enum { TTL_RELATIVE_S_MAX = 30 * 24 * 60 * 60 }; /* servers take more for a date
 
 /* ---- Which server -------------------------------------------------------------------------- */
 
-static struct node *partner_of(const struct op *op, const struct node *node) {
-    return op->pinned != NULL ? NULL : node->partner;
+struct node *op_partner_of(const struct op *op, const struct node *node) {
+    return op->pinned != NULL || op->judge != NULL ? NULL : node->partner;
+}
+
+/* A key that is read often is read from both. */
+static bool reads_from_replica(struct op *op) {
+    struct larder *larder = op->larder;
+    struct span key = span_of(op->request.key, op->request.key_bytes);
+
+    if (larder->config->spread == 0 || !op_reads(op) || op->position->replica->down ||
+        !hot_seen(&larder->hot, key, larder->now_ns)) {
+        return false;
+    }
+    return client_random(larder) >> 63 != 0;
 }
 
 /* NULL: none may be asked now. */
@@ -20,11 +32,14 @@ static struct node *choose(struct op *op) {
     struct node *primary = op->position->primary;
     struct node *replica = op->position->replica;
 
+    if (op->judge != NULL) {
+        return node_is_open_to(op->judge) ? op->judge : NULL;
+    }
     if (replica == NULL) {
         return node_is_open_to(primary) ? primary : NULL;
     }
     if (!primary->down && !primary->warming) {
-        return primary;
+        return reads_from_replica(op) ? replica : primary;
     }
     node_try(primary);
     if (node_is_open_to(replica)) {
@@ -36,7 +51,7 @@ static struct node *choose(struct op *op) {
 /* When the other server of the pair is asked as well, from now; NEVER_NS: not at all. */
 static uint64_t patience_ns(struct op *op, const struct node *node) {
     const struct larder_config *config = op->larder->config;
-    const struct node *other = partner_of(op, node);
+    const struct node *other = op_partner_of(op, node);
 
     if (other == NULL || op->asked[other->is_replica] || !op_is_idempotent(op) ||
         !node_is_open_to(other)) {
@@ -49,7 +64,7 @@ static uint64_t patience_ns(struct op *op, const struct node *node) {
     return op->hedged ? p95_ns : ns;
 }
 
-static void set_timer(struct op *op, uint64_t ns) {
+void op_set_timer(struct op *op, uint64_t ns) {
     op->timer_ns = ns < op->deadline_ns ? ns : op->deadline_ns;
     loop_wake_at(op->larder, op->timer_ns);
 }
@@ -67,7 +82,7 @@ static void ask(struct op *op, struct node *node) {
     leg->kind = op->lines != NULL ? LEG_LINES : LEG_OP;
     op->legs[node->is_replica] = leg;
     op->asked[node->is_replica] = true;
-    set_timer(op, patience == NEVER_NS ? NEVER_NS : op->larder->now_ns + patience);
+    op_set_timer(op, patience == NEVER_NS ? NEVER_NS : op->larder->now_ns + patience);
     node_ask(node, leg);
 }
 
@@ -83,6 +98,11 @@ static void start(struct op *op) {
         return;
     }
     node = op->pinned != NULL ? op->pinned : op->position->primary;
+    if (op->judge != NULL) {
+        op_explain(op, "%s: is down, and the token is of its copy", op->judge->name);
+        op_end(op, LARDER_EXISTS);
+        return;
+    }
     op_explain(op, "%s: left alone for a while, because %s", node->name, node->down_why);
     op_end_unserved(op, false);
 }
@@ -150,7 +170,34 @@ struct op *op_begin(struct larder *larder, const struct larder_request *request)
 
     op->position = &larder->positions[index];
     op->item.server = index;
+    op_pair_find_judge(op);
     start(op);
+    if (!op->ended) {
+        op_pair_begin(op);
+    }
+    return op;
+}
+
+struct op *op_begin_child(struct op *parent, struct node *node,
+                          const struct larder_request *request) {
+    struct larder *larder = node->larder;
+    struct op *op = create(larder, request);
+    uint64_t until_ns = larder->now_ns + larder->config->failover_ms * MS_NS;
+
+    if (op == NULL) {
+        return NULL;
+    }
+    op->request.ttl_s = request->ttl_s; /* it has been made a date already, where need be */
+    op->pinned = node;
+    op->position = &larder->positions[node->position];
+    op->parent = parent;
+    op->silent = true;
+    op->deadline_ns = until_ns < op->deadline_ns ? until_ns : op->deadline_ns;
+    op->turn_to = node;
+    op_set_timer(op, larder->now_ns);
+    if (parent != NULL) {
+        parent->child = op;
+    }
     return op;
 }
 
@@ -170,6 +217,13 @@ struct op *op_begin_at(struct node *node, const struct larder_request *request,
 
 /* ---- What happens to it -------------------------------------------------------------------- */
 
+void op_cancel(struct op *op) {
+    op->parent = NULL;
+    op->deadline_ns = 0;
+    op_drop_legs(op);
+    op_set_timer(op, 0);
+}
+
 static void expire(struct op *op) {
     for (unsigned i = 0; i < 2; i++) {
         if (op->legs[i] != NULL) {
@@ -179,6 +233,10 @@ static void expire(struct op *op) {
             node_strike(node, op->legs[i]);
         }
     }
+    if (op->missed != NULL) {
+        op_end(op, LARDER_MISS);
+        return;
+    }
     op_end_unserved(op, true);
 }
 
@@ -186,30 +244,42 @@ static void expire(struct op *op) {
 static void ask_other(struct op *op) {
     struct leg *leg = op->legs[0] != NULL ? op->legs[0] : op->legs[1];
     struct node *node = leg->node;
-    struct node *other = partner_of(op, node);
+    struct node *other = op_partner_of(op, node);
     uint64_t patience = op->larder->config->failover_ms * MS_NS;
 
     if (!op->hedged) {
         node_strike(node, leg);
+        if (op->other_known && op->other_result < LARDER_NOT_NUMBER) {
+            op_explain(op, "%s: no answer in time", node->name);
+            op_end(op, op->other_result);
+            return;
+        }
     } else {
         op->hedged = false;
-        set_timer(op, leg->begun_ns + patience);
+        op_set_timer(op, leg->begun_ns + patience);
     }
     if (other == NULL || op->asked[other->is_replica] || !node_is_open_to(other)) {
-        set_timer(op, NEVER_NS);
+        op_set_timer(op, NEVER_NS);
         return;
     }
     uint64_t timer_ns = op->timer_ns;
 
     ask(op, other);
     if (!op->ended && timer_ns > op->larder->now_ns) {
-        set_timer(op, timer_ns);
+        op_set_timer(op, timer_ns);
     }
 }
 
 void op_timer(struct op *op) {
     if (op->larder->now_ns >= op->deadline_ns) {
         expire(op);
+    } else if (op->own_known) {
+        op_end(op, op->own_result);
+    } else if (op->turn_to != NULL) {
+        struct node *node = op->turn_to;
+
+        op->turn_to = NULL;
+        ask(op, node);
     } else if (op->legs[0] == NULL && op->legs[1] == NULL) {
         start(op);
     } else {
@@ -229,19 +299,21 @@ static void try_again(struct op *op) {
     op->tries++;
     op->asked[0] = false;
     op->asked[1] = false;
-    set_timer(op, larder->now_ns + client_jitter_ns(larder, ms));
+    op_set_timer(op, larder->now_ns + client_jitter_ns(larder, ms));
 }
 
 void op_lost(struct op *op, struct leg *leg) {
     struct node *node = leg->node;
-    struct node *other = partner_of(op, node);
+    struct node *other = op_partner_of(op, node);
 
     op->legs[node->is_replica] = NULL;
     op_explain(op, "%s: %s", node->name, leg->why);
     if (op->legs[!node->is_replica] != NULL) {
         return; /* the other server may still answer */
     }
-    if (leg->bad_key) {
+    if (op->missed != NULL) {
+        op_end(op, LARDER_MISS);
+    } else if (leg->bad_key) {
         op_end(op, LARDER_BAD_ARGUMENT);
     } else if (leg->was_sent && !op_is_idempotent(op)) {
         op_explain(op, "%s: %s; whether it was done is unknown", node->name, leg->why);
@@ -278,7 +350,7 @@ static void fill_item(struct op *op, const struct node *node, const struct wire_
     struct larder_item *item = &op->item;
 
     item->marks = reply->marks | (node->is_replica ? LARDER_MARK_REPLICA : 0);
-    item->cas = reply->cas;
+    item->cas = op_pair_token(op, node, reply->cas);
     item->flags = reply->flags;
     item->ttl_s = reply->ttl_s;
     item->idle_s = reply->idle_s;
@@ -327,7 +399,7 @@ bool op_answered(struct op *op, struct leg *leg, const struct wire_reply *reply,
     leg->op = NULL;
     if ((arithmetic || op->request.verb != op->verb) && node->dialect == WIRE_CLASSIC &&
         turn_to_initial(op, &result)) {
-        set_timer(op, op->larder->now_ns);
+        op_set_timer(op, op->larder->now_ns);
         return true;
     }
     if (result >= LARDER_NOT_NUMBER) {
@@ -335,6 +407,6 @@ bool op_answered(struct op *op, struct leg *leg, const struct wire_reply *reply,
                    (const char *)reply->text.data);
     }
     fill_item(op, node, reply);
-    op_end(op, result);
+    op_pair_conclude(op, node, result);
     return true;
 }

@@ -111,8 +111,7 @@ bool op_is_idempotent(const struct op *op) {
     }
 }
 
-/* Nobody waits for its legs any more. */
-static void drop_legs(struct op *op) {
+void op_drop_legs(struct op *op) {
     for (unsigned i = 0; i < 2; i++) {
         struct leg *leg = op->legs[i];
 
@@ -131,12 +130,18 @@ void op_end(struct op *op, enum larder_result result) {
     struct larder *larder = op->larder;
 
     ASSERT(!op->ended);
-    drop_legs(op);
+    op_drop_legs(op);
+    if (op_pair_waits(op, &result)) {
+        return;
+    }
     op->ended = true;
     op->timer_ns = NEVER_NS;
     op->item.result = result;
     larder->ends++;
     op_list_remove(&larder->running, op);
+    if (op->parent != NULL) {
+        op_pair_child_ended(op->parent, op);
+    }
     if (op->silent) {
         op_recycle(larder, op);
         return;

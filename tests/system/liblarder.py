@@ -87,11 +87,13 @@ class Library:
         return sum(link.startswith("socket:") for link in links)
 
     def close(self):
-        """Ends the driver; true when it ended well (a sanitizer would not let it)."""
+        """Ends the driver, and sees that it ended well (a sanitizer would not let it)."""
         self.process.stdin.close()
         code = self.process.wait(timeout=ANSWER_LIMIT_S)
         self.process.stdout.close()
-        return code == 0
+        if code != 0:
+            raise AssertionError("the driver ended with %d" % code)
+        return True
 
 
 class Liar:
