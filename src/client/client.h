@@ -24,7 +24,7 @@
 
 #include <poll.h>
 
-#include "src/client/config.h"
+#include "src/client/options.h"
 #include "src/client/conn.h"
 #include "src/client/hot.h"
 #include "src/client/latency.h"

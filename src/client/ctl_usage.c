@@ -1,5 +1,5 @@
 /* larder: larderctl's help and its manual page, from its tables */
-#include <config.h> /* not the one beside this file */
+#include "config.h"
 #include "src/base/text.h"
 #include "src/client/ctl.h"
 

@@ -1,6 +1,6 @@
 # client: where keys live, and larderctl; sees proto and base
 noinst_LIBRARIES += libclient.a
-libclient_a_CPPFLAGS = $(AM_CPPFLAGS) $(MD_CFLAGS) $(XXHASH_CFLAGS)
+libclient_a_CPPFLAGS = $(AM_CPPFLAGS) $(MD_CFLAGS) $(XXHASH_CFLAGS) $(TLS_CFLAGS)
 libclient_a_SOURCES =
 libclient_a_SOURCES += src/client/batch.c
 libclient_a_SOURCES += src/client/bytes.c
@@ -9,8 +9,6 @@ libclient_a_SOURCES += src/client/calls.c
 libclient_a_SOURCES += src/client/calls.h
 libclient_a_SOURCES += src/client/client.h
 libclient_a_SOURCES += src/client/client_options.def
-libclient_a_SOURCES += src/client/config.c
-libclient_a_SOURCES += src/client/config.h
 libclient_a_SOURCES += src/client/conn.c
 libclient_a_SOURCES += src/client/conn.h
 libclient_a_SOURCES += src/client/handle.c
@@ -29,6 +27,8 @@ libclient_a_SOURCES += src/client/op.c
 libclient_a_SOURCES += src/client/op_end.c
 libclient_a_SOURCES += src/client/op_lines.c
 libclient_a_SOURCES += src/client/op_pair.c
+libclient_a_SOURCES += src/client/options.c
+libclient_a_SOURCES += src/client/options.h
 libclient_a_SOURCES += src/client/pool.c
 libclient_a_SOURCES += src/client/resolve.c
 libclient_a_SOURCES += src/client/resolve.h
@@ -42,7 +42,11 @@ libclient_a_SOURCES += src/client/ring_modes.def
 libclient_a_SOURCES += src/client/ring_modula.c
 libclient_a_SOURCES += src/client/ring_rendezvous.c
 libclient_a_SOURCES += src/client/secure.h
+if TLS
+libclient_a_SOURCES += src/client/secure.c
+else
 libclient_a_SOURCES += src/client/secure_none.c
+endif
 libclient_a_SOURCES += src/client/server_list.c
 libclient_a_SOURCES += src/client/server_list.h
 libclient_a_SOURCES += src/client/wire.c

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """liblarder against the servers that ship: larder and memcached, meta and classic."""
 
+import os
 import shutil
+import subprocess
 import sys
+import tempfile
 
 import harness
 import liblarder
@@ -111,6 +114,63 @@ def check_server(server, name, protocol, meta):
     TAP.check(library.close(), name + ": the handle ends well")
 
 
+def make_certificates(place):
+    """An authority, another, and a certificate of the first for 127.0.0.1."""
+    def openssl(*words):
+        subprocess.run(("openssl",) + words, check=True, capture_output=True, cwd=place)
+    for name in ("root", "other"):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-days", "2", "-subj", "/CN=" + name, "-keyout", name + ".key", "-out",
+                name + ".pem")
+    for name, subject in (("server", "IP:127.0.0.1"), ("stranger", "DNS:elsewhere")):
+        with open(os.path.join(place, "names"), "w", encoding="ascii") as names:
+            names.write("subjectAltName=" + subject)
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                "/CN=" + name, "-keyout", name + ".key", "-out", name + ".csr")
+        openssl("x509", "-req", "-in", name + ".csr", "-CA", "root.pem", "-CAkey", "root.key",
+                "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", name + ".pem")
+
+
+def check_tls(place):
+    def server(certificate, *more):
+        return harness.Server(["-Z", "-o", ",".join((
+            "ssl_chain_cert=%s/%s.pem" % (place, certificate),
+            "ssl_key=%s/%s.key" % (place, certificate)) + more)])
+
+    def ask(port, **options):
+        library = liblarder.Library(["127.0.0.1:%d" % port], tls="on", request_ms=20000,
+                                    **options)
+        answer = library.do("get k")
+        library.close()
+        return answer
+
+    right = server("server")
+    library = liblarder.Library(["127.0.0.1:%d" % right.port], tls="on", request_ms=20000,
+                                tls_ca=place + "/root.pem")
+    check_sizes(library, "TLS")
+    check_many(library, "TLS", 500)
+    TAP.check(library.open_sockets() == 1 and library.close(), "TLS: one connection served all")
+    answer = ask(right.port, tls_ca=place + "/other.pem")
+    TAP.check(answer.result == "failed" and "certificate" in answer.why,
+              "TLS: a server of another authority is not asked", answer)
+    TAP.check(ask(right.port, tls_ca=place + "/other.pem", tls_verify="none").result == "miss",
+              "TLS: unless nothing is verified")
+    wrong = server("stranger")
+    answer = ask(wrong.port, tls_ca=place + "/root.pem")
+    TAP.check(answer.result == "failed" and "mismatch" in answer.why,
+              "TLS: nor one with another name", answer)
+    TAP.check(ask(wrong.port, tls_ca=place + "/root.pem", tls_verify="chain").result == "miss",
+              "TLS: unless only the chain is verified")
+    wrong.stop()
+    right.stop()
+    mutual = server("server", "ssl_verify_mode=3", "ssl_ca_cert=%s/root.pem" % place)
+    TAP.check(ask(mutual.port, tls_ca=place + "/root.pem").result == "failed" and
+              ask(mutual.port, tls_ca=place + "/root.pem", tls_key=place + "/stranger.key",
+                  tls_certificate=place + "/stranger.pem").result == "miss",
+              "TLS: a client shows its certificate where one is wanted")
+    mutual.stop()
+
+
 def main():
     for protocol, meta in (("auto", True), ("classic", False)):
         server = harness.Server()
@@ -119,6 +179,14 @@ def main():
     server = harness.Server(unix=True)
     check_server(server, "larder, unix socket", "auto", True)
     server.stop()
+    place = tempfile.mkdtemp(prefix="larder-test-")
+    try:
+        make_certificates(place)
+        check_tls(place)
+    except (OSError, subprocess.CalledProcessError, harness.ServerError) as error:
+        TAP.skip("TLS", "not built in, or no openssl: %s" % error)
+    finally:
+        shutil.rmtree(place)
     if shutil.which("memcached"):
         server = harness.Server(binary=shutil.which("memcached"), peer=True)
         check_server(server, "memcached", "auto", True)

@@ -7,8 +7,8 @@
  * Memory: texts are copies.
  * Limits: those of client_options.def and server_list.h.
  * Errors: a static text that says what is wrong; nothing has changed then. */
-#ifndef LARDER_CLIENT_CONFIG_H
-#define LARDER_CLIENT_CONFIG_H
+#ifndef LARDER_CLIENT_OPTIONS_H
+#define LARDER_CLIENT_OPTIONS_H
 
 #include "src/client/larder.h"
 #include "src/client/server_list.h"

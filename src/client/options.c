@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "src/base/number.h"
-#include "src/client/config.h"
+#include "src/client/options.h"
 
 enum config_kind { CONFIG_TEXT, CONFIG_NUMBER, CONFIG_CHOICE };
 
