@@ -27,6 +27,11 @@ void arena_fini(struct arena *arena) {
     }
 }
 
+void arena_trim(struct arena *arena) {
+    arena->used_bytes = 0;
+    (void)madvise(arena->bytes, arena->size_bytes, MADV_DONTNEED);
+}
+
 int arena_receive(struct arena *arena, int fd, const uint8_t **data, size_t *length) {
     uint8_t *at = arena->bytes + arena->used_bytes;
     size_t left = arena->size_bytes - arena->used_bytes;

@@ -33,6 +33,9 @@ static inline void arena_reset(struct arena *arena) {
     arena->used_bytes = 0;
 }
 
+/* Forgets it, and gives the memory back to the system. */
+void arena_trim(struct arena *arena);
+
 /* Is there room for one more receive of buffer_bytes? */
 static inline bool arena_has_room(const struct arena *arena) {
     return arena->size_bytes - arena->used_bytes >= arena->buffer_bytes;

@@ -451,9 +451,14 @@ static void epoll_destroy(struct io *io) {
     free(back);
 }
 
+static void epoll_trim(struct io *io) {
+    arena_trim(&of(io)->arena);
+}
+
 static const struct io_ops epoll_ops = {
     .backend = IO_BACKEND_EPOLL,
     .turn = epoll_turn,
+    .trim = epoll_trim,
     .conn_open = conn_register,
     .recv_start = recv_begin,
     .recv_stop = recv_stop,

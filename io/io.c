@@ -170,6 +170,12 @@ unsigned io_turn(struct io *io, struct io_event *events, unsigned capacity, int6
     return batch.count;
 }
 
+void io_trim(struct io *io) {
+    if (io->ops->trim != NULL) {
+        io->ops->trim(io);
+    }
+}
+
 void io_fd_close(struct io *io, int fd) {
     io->ops->fd_close(io, fd);
 }

@@ -154,6 +154,11 @@ void io_destroy(struct io *io);
 MUST_CHECK unsigned io_turn(struct io *io, struct io_event *events, unsigned capacity,
                             int64_t wait_ns_max);
 
+/* Gives the memory of receive buffers back to the system, for a core that has nothing to do: it
+ * comes back on use. Between two turns, the events of the last one consumed. Does nothing where the
+ * kernel may be writing into them. */
+void io_trim(struct io *io);
+
 /* The monotonic clock as the last io_turn() read it on return, in nanoseconds; virtual in the
  * simulator. */
 int64_t io_now_ns(const struct io *io);

@@ -96,6 +96,7 @@ struct io_ops {
     int (*listen_start)(struct io_listener *listener);
     void (*listen_change)(struct io_listener *listener); /* paused, resumed or stopped */
     void (*fd_close)(struct io *io, int fd);
+    void (*trim)(struct io *io); /* may be NULL */
     void (*bell_write)(struct io *io); /* any thread: wakes the sleeping owner */
     void (*destroy)(struct io *io);
 };

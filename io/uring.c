@@ -255,6 +255,19 @@ static void uring_turn(struct io *io, struct io_batch *batch, int64_t wait_ns_ma
     io->now_ns = io_clock_ns();
 }
 
+/* With DEFER_TASKRUN the kernel fills buffers in our own system calls only, and tells of each. */
+static void uring_trim(struct io *io) {
+    struct uring_io *back = uring_of(io);
+
+    if ((io->features & IO_FEATURE_BUFFER_RING) == 0) {
+        arena_trim(&back->arena);
+    } else if ((io->features & IO_FEATURE_DEFER_TASKRUN) != 0 &&
+               back->buffers.taken_count == 0 && io_uring_cq_ready(&back->ring) == 0 &&
+               !io_uring_cq_has_overflow(&back->ring)) {
+        uring_buffers_trim(&back->buffers);
+    }
+}
+
 static int conn_open(struct io_conn *conn) {
     (void)conn;
     return 0;
@@ -342,6 +355,7 @@ static void bell_write(struct io *io) {
 const struct io_ops uring_ops = {
     .backend = IO_BACKEND_URING,
     .turn = uring_turn,
+    .trim = uring_trim,
     .conn_open = conn_open,
     .recv_start = recv_start,
     .recv_stop = recv_stop,

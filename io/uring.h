@@ -57,6 +57,9 @@ MUST_CHECK int uring_buffers_init(struct uring_buffers *buffers, struct io_uring
 void uring_buffers_fini(struct uring_buffers *buffers);
 /* Takes the buffer that a completion names. */
 const uint8_t *uring_buffers_take(struct uring_buffers *buffers, uint32_t cqe_flags);
+/* Gives the buffers' memory back to the system; with none taken, and none that the kernel may be
+ * filling. */
+void uring_buffers_trim(struct uring_buffers *buffers);
 /* A turn begins: what the last one took is the kernel's again; buffers are added if some lacked. */
 void uring_buffers_return(struct uring_buffers *buffers);
 

@@ -74,6 +74,10 @@ const uint8_t *uring_buffers_take(struct uring_buffers *buffers, uint32_t cqe_fl
     return buffers->bytes + id * buffers->buffer_bytes;
 }
 
+void uring_buffers_trim(struct uring_buffers *buffers) {
+    (void)madvise(buffers->bytes, buffers->count * buffers->buffer_bytes, MADV_DONTNEED);
+}
+
 void uring_buffers_return(struct uring_buffers *buffers) {
     for (unsigned i = 0; i < buffers->taken_count; i++) {
         give(buffers, buffers->taken[i], i);

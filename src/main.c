@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "src/server/memory_plan.h"
 #include "src/server/process.h"
 #include "src/server/server.h"
 #include "src/server/settings.h"
@@ -43,7 +44,13 @@ int main(int argc, char **argv) {
     if (!settings_create_from_args(argc, argv, &settings, &exit_code)) {
         return exit_code;
     }
-    exit_code = settings->topology_print ? print_topology(settings) : serve(settings);
+    if (settings->topology_print) {
+        exit_code = print_topology(settings);
+    } else if (settings->memory_plan_print) {
+        exit_code = memory_plan_print(settings, stdout) ? EXIT_SUCCESS : EX_USAGE;
+    } else {
+        exit_code = serve(settings);
+    }
     settings_destroy(settings);
     return exit_code;
 }

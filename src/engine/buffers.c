@@ -18,10 +18,21 @@ static void buffers_free_list(struct buffers_free *list) {
     }
 }
 
-void buffers_fini(struct buffers *buffers) {
-    ASSERT(atom_load_relaxed(&buffers->used_bytes) == atom_load_relaxed(&buffers->free_bytes));
+void buffers_trim(struct buffers *buffers) {
+    uint64_t bytes = atom_load_relaxed(&buffers->free_bytes);
     buffers_free_list(buffers->small_free);
     buffers_free_list(buffers->block_free);
+    buffers->small_free = NULL;
+    buffers->block_free = NULL;
+    buffers->small_kept = 0;
+    buffers->block_kept = 0;
+    atom_own_add(&buffers->free_bytes, (uint64_t)0 - bytes);
+    atom_own_add(&buffers->used_bytes, (uint64_t)0 - bytes);
+}
+
+void buffers_fini(struct buffers *buffers) {
+    ASSERT(atom_load_relaxed(&buffers->used_bytes) == atom_load_relaxed(&buffers->free_bytes));
+    buffers_trim(buffers);
     *buffers = (struct buffers){0};
 }
 

@@ -37,6 +37,8 @@ struct buffers {
 };
 
 void buffers_init(struct buffers *buffers, uint64_t bytes_max);
+/* Frees what is kept. */
+void buffers_trim(struct buffers *buffers);
 /* Everything must have been given back. */
 void buffers_fini(struct buffers *buffers);
 

@@ -9,6 +9,7 @@
 
 #include "io/listen.h"
 #include "src/server/server.h"
+#include "src/server/trim.h"
 
 enum {
     CORE_SECOND_NS = 1000000000,
@@ -252,6 +253,19 @@ static void core_log_update(struct core *core) {
     core->engine_config.log = wanted ? core_log : NULL;
 }
 
+/* A core that has nothing to do for a while holds no buffers. */
+static void core_trim(struct core *core, unsigned events) {
+    if (events != 0 || core->more) {
+        core->busy_at = core->now;
+        core->trimmed = false;
+    } else if (!core->trimmed && core->now - core->busy_at >= CORE_TRIM_AFTER_S) {
+        buffers_trim(&core->engine.buffers);
+        io_trim(core->io);
+        trim_heap();
+        core->trimmed = true;
+    }
+}
+
 void core_step(struct core *core) {
     unsigned count = io_turn(core->io, core->events, CORE_EVENTS_MAX, core_wait_ns(core));
     uint32_t before = core->now;
@@ -283,6 +297,7 @@ void core_step(struct core *core) {
         server_wake(core->server);
     }
     core->more = more;
+    core_trim(core, count);
     counter_add(&core->counters.turns_busy, count != 0 || more);
 }
 

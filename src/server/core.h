@@ -30,6 +30,7 @@ enum {
     CORE_EVENTS_MAX = 256,
     CORE_UPKEEP_NS_MAX = 20 * 1000,
     CORE_INSPECT_MAX = 512,       /* slots looked at in one step */
+    CORE_TRIM_AFTER_S = 2,        /* store seconds without an event, then buffers are given back */
     CORE_INSPECT_EVERY_S = 1,     /* store seconds between two rounds over the slots */
     CORE_DRAIN_NS_MAX = 1000000000, /* a stopping core waits so long for output to leave */
 };
@@ -72,6 +73,8 @@ struct core {
     uint32_t inspect_next;  /* slot of the round under way */
     uint32_t inspect_count; /* slots that were there when it began; 0: no round */
     uint32_t inspected_at;  /* store seconds */
+    uint32_t busy_at;       /* store seconds of the last step that brought an event */
+    bool trimmed;           /* since then */
     struct connection *dirty;
     uint32_t watch_streams;          /* enum watch_stream: what somebody watches */
     bool detail;                     /* stats detail is on */

@@ -11,6 +11,7 @@
 
 #include "src/server/certificates.h"
 #include "src/server/server.h"
+#include "src/server/trim.h"
 
 enum { HOUSEKEEPING_WAIT_MS = 1000 };
 
@@ -70,6 +71,7 @@ void housekeeping_run(struct server *server) {
                              {.fd = server->wake_fd, .events = POLLIN}};
     bool more = store_housekeeping_due(server->store);
     bool watched = false;
+    bool trimmed = false;
     while (atom_load_acquire(&server->stop) == SERVER_RUNS) {
         int wait_ms = watched ? WATCH_WAIT_MS : HOUSEKEEPING_WAIT_MS;
         int ready = poll(wait, 2, more ? 0 : wait_ms);
@@ -77,6 +79,10 @@ void housekeeping_run(struct server *server) {
             housekeeping_take_signal(server, signal_fd);
         }
         housekeeping_take_wake(server);
+        if (ready == 0 && !more && !trimmed) {
+            trim_code(); /* a second without work: the start is over */
+            trimmed = true;
+        }
         certificates_housekeeping(server);
         more = store_housekeeping(server->store);
         watched = watch_deliver(server);

@@ -145,6 +145,9 @@ static bool do_action(struct options_run *run, const struct option_row *row, con
     case ACTION_TOPOLOGY:
         settings->topology_print = true;
         return text == NULL || options_set_text(run, &settings->topology_source, text);
+    case ACTION_MEMORY_PLAN:
+        settings->memory_plan_print = true;
+        return text == NULL || options_set_text(run, &settings->memory_plan_sizes, text);
     case ACTION_NO_CHUNKED:
         settings->chunk_bytes_max = CHUNK_BYTES_WHOLE;
         return true;

@@ -36,6 +36,7 @@ void settings_destroy(struct settings *settings) {
     free(settings->user);
     free(settings->pid_path);
     free(settings->topology_source);
+    free(settings->memory_plan_sizes);
     free(settings->slab_sizes);
     free(settings->hash_algorithm);
     free(settings);

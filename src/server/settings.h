@@ -123,6 +123,10 @@ struct settings {
     bool topology_print;
     char *topology_source;           /* NULL: this machine; "synthetic:..." or a path to XML */
 
+    /* Printing the memory plan instead of serving. */
+    bool memory_plan_print;
+    char *memory_plan_sizes;         /* of values, separated by commas; NULL: a usual choice */
+
     /* memcached's own machinery: parsed, checked and shown by `stats settings`, without effect on
      * larder (docs/differences.md says why, option by option). */
     double growth_factor;            /* -f */

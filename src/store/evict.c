@@ -15,6 +15,8 @@
 #define PREFETCH_AHEAD 8u
 /* Small-queue entries kept at least before the queue is shortened. */
 #define SMALL_ENTRIES_MIN 4096u
+/* The store is full when no more than this share of its pages is free. */
+#define FILLED_FREE_SHARE 128u
 
 /* A search for victims. */
 struct hunt {
@@ -373,11 +375,15 @@ unsigned evict_batch(struct store *store, struct partition *p, unsigned count, b
     return hunt.count;
 }
 
-/* While memory is still free nobody is judged: the oldest go to main as they are. */
+/* While memory is still free nobody is judged: the oldest go to main as they are. So much of it is
+ * populated ahead of need that having all of it does not mean that it is used. */
 void evict_balance(struct store *store, struct partition *p) {
-    bool filling = slab_pool_can_populate(&store->pool);
+    const struct slab_pool *pool = &store->pool;
+    bool filling = slab_pool_can_populate(pool) ||
+                   atom_load_relaxed(&pool->pages_free) >
+                       atom_load_relaxed(&pool->pages_limit) / FILLED_FREE_SHARE;
     uint64_t items = atom_load_relaxed(&p->counters.items);
-    uint64_t bound = (filling ? items / 8 : items) + SMALL_ENTRIES_MIN;
+    uint64_t bound = (filling ? items / SMALL_SHARE : items) + SMALL_ENTRIES_MIN;
     for (unsigned i = 0; i < 2 && p->small.entries > bound; i++) {
         uint32_t fragment;
         struct cursor cursor;

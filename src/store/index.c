@@ -11,8 +11,8 @@
 
 #include "src/store/partition.h"
 
-/* Load factor 0.9 of all slots in primary buckets; merge below 0.4. */
-#define LOAD_SPLIT_TENTHS 9u
+/* As many items as there are slots in primary buckets; merge below 0.4. */
+#define LOAD_SPLIT_TENTHS 10u
 #define LOAD_MERGE_TENTHS 4u
 #ifdef LARDER_SCHEDULE
 /* One group at first: few keys make chains, splits and merges. */
@@ -188,21 +188,22 @@ static void cursor_start(struct store *store, struct partition *p, uint64_t hash
 /* Goes on to the next slot with the wanted tag. */
 static bool cursor_next(struct store *store, struct partition *p, uint64_t match,
                         struct cursor *cursor) {
+    struct bucket *line = cursor->line;
+    unsigned from = cursor->slot_index;
     for (;;) {
-        for (; cursor->slot_index < BUCKET_SLOTS; cursor->slot_index++) {
-            uint64_t slot = atom_load_relaxed(&cursor->line->slots[cursor->slot_index]);
-            if (slot_match(slot) == match && slot != 0) {
-                cursor->slot = slot;
-                return true;
-            }
+        unsigned i = line_find(line, match, from, &cursor->slot);
+        if (i < BUCKET_SLOTS) {
+            cursor->line = line;
+            cursor->slot_index = i;
+            return true;
         }
-        uint32_t row = atom_load_relaxed(&cursor->line->overflow);
+        uint32_t row = atom_load_relaxed(&line->overflow);
         if (row == 0) {
             cursor->slot = 0;
             return false;
         }
-        cursor->line = overflow_bucket(store, p, row);
-        cursor->slot_index = 0;
+        line = overflow_bucket(store, p, row);
+        from = 0;
     }
 }
 
@@ -247,6 +248,7 @@ uint64_t item_hash(const struct store *store, struct item *item, uint32_t shape)
 /* -- changing ---------------------------------------------------------------------------------- */
 
 static bool line_put(struct bucket *line, uint64_t slot) {
+#pragma GCC unroll 7
     for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
         if (atom_load_relaxed(&line->slots[i]) == 0) {
             atom_store_release(&line->slots[i], slot);

@@ -3,8 +3,8 @@
  * A fragment is 32 bits of the key's hash: `fragment_bits` bucket bits, the rest tag. It finds the
  * slot again wherever the chunk has moved; when the item is gone or promoted it finds nothing and
  * is skipped. A fragment that matches another small item evicts that one early: harmless.
- * Ghosts are 16-bit fingerprints of evicted keys, 32 to a line, one line for 8 buckets (about two
- * thirds of the items), oldest replaced.
+ * Ghosts are 16-bit fingerprints of evicted keys, 32 to a line, one line for 8 buckets (more
+ * than half of the items), oldest replaced.
  * Source: J. Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023. */
 #include "src/store/partition.h"
 

@@ -58,15 +58,13 @@ void store_prefetch_item(struct store_core *core, uint64_t hash) {
     uint32_t number = geometry_bucket_of(atom_load_acquire(&p->geometry), hash);
     const struct bucket *bucket = index_bucket(store, p, number);
     uint64_t match = slot_match_of(hash, number);
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-        uint64_t slot = atom_load_relaxed(&bucket->slots[i]);
-        if (slot_match(slot) == match && slot != 0) {
-            const uint8_t *item = slab_at(&store->pool, slot_location(slot));
-            __builtin_prefetch(item);
-            __builtin_prefetch(item + 64);
-            __builtin_prefetch(item + 128);
-            return;
-        }
+    uint64_t slot = 0;
+    if (line_find(bucket, match, 0, &slot) < BUCKET_SLOTS) {
+        const uint8_t *item = slab_at(&store->pool, slot_location(slot));
+        __builtin_prefetch(item);
+        __builtin_prefetch(item + 64);
+        __builtin_prefetch(item + 128);
+        return;
     }
     uint32_t row = atom_load_relaxed(&bucket->overflow);
     if (row != 0 && row < atom_load_acquire(&p->overflow_rows)) {
@@ -251,15 +249,14 @@ static enum look_result look_further(struct look *look, unsigned *hops) {
 }
 
 static enum look_result look_at_line(struct look *look, uint64_t match) {
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-        uint64_t slot = atom_load_relaxed(&look->line->slots[i]);
-        if (slot_match(slot) == match && slot != 0) {
-            look->slot = slot;
-            look->slot_index = i;
-            enum look_result result = look_at_item(look);
-            if (result != LOOK_OTHER) {
-                return result;
-            }
+    for (unsigned from = 0; from < BUCKET_SLOTS; from = look->slot_index + 1) {
+        look->slot_index = line_find(look->line, match, from, &look->slot);
+        if (look->slot_index == BUCKET_SLOTS) {
+            break;
+        }
+        enum look_result result = look_at_item(look);
+        if (result != LOOK_OTHER) {
+            return result;
         }
     }
     return LOOK_OTHER;

@@ -5,12 +5,13 @@
 
 #include "src/base/hash.h"
 #include "src/store/partition.h"
+#include "src/store/plan.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
 #define SHARED_ALIGN_BYTES 4096u
-/* Pages of 64 KiB, with chunks to 16 KiB, from this size of a partition on. */
-#define LARGE_PAGES_FROM (128 * MIB)
+/* Four partitions a core if each has this much. */
+#define ROOMY_PARTITION_BYTES (128 * MIB)
 
 static uint64_t at_most(uint64_t value, uint64_t bound) {
     return value < bound ? value : bound;
@@ -24,7 +25,7 @@ uint64_t store_hash(const struct store *store, const uint8_t *data, size_t len) 
  * little. With less memory two a core, if each has 16 MiB. Large items need large partitions. */
 unsigned store_partition_count(uint64_t memory_bytes, uint64_t item_bytes_max,
                                unsigned core_count) {
-    uint64_t roomy = at_most(memory_bytes / LARGE_PAGES_FROM, (uint64_t)core_count * 4);
+    uint64_t roomy = at_most(memory_bytes / ROOMY_PARTITION_BYTES, (uint64_t)core_count * 4);
     uint64_t tight = at_most(memory_bytes / (16 * MIB), (uint64_t)core_count * 2);
     uint64_t count = roomy > tight ? roomy : tight;
     count = at_most(count, memory_bytes / (item_bytes_max * 16));
@@ -102,7 +103,7 @@ static bool pool_init(struct store *store) {
         .limit_bytes = config->memory_bytes,
         .reserved_bytes = reserved,
         .partition_bytes = share,
-        .page_bytes = share >= LARGE_PAGES_FROM ? 65536 : 16384,
+        .page_bytes = store_page_bytes(share),
         .nodes = config->core_nodes,
         .nodes_given = config->core_count,
     };

@@ -50,3 +50,8 @@ tests_unit_server_test_stats_LDADD = $(UNIT_SERVER)
 
 UNIT_TESTS += tests/unit/server/test_watch
 tests_unit_server_test_watch_LDADD = $(UNIT_SERVER)
+
+UNIT_TESTS += tests/unit/server/test_memory_plan
+tests_unit_server_test_memory_plan_SOURCES = tests/unit/server/test_memory_plan.c \
+	tests/unit/server/command_line.c tests/unit/server/command_line.h
+tests_unit_server_test_memory_plan_LDADD = $(UNIT_SERVER)

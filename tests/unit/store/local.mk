@@ -78,3 +78,7 @@ tests_unit_store_test_fit_LDADD = $(UNIT_STORE)
 UNIT_TESTS += tests/unit/store/test_marks
 tests_unit_store_test_marks_SOURCES = tests/unit/store/test_marks.c $(STORE_FIXTURE)
 tests_unit_store_test_marks_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_plan
+tests_unit_store_test_plan_SOURCES = tests/unit/store/test_plan.c $(STORE_FIXTURE)
+tests_unit_store_test_plan_LDADD = $(UNIT_STORE)
