@@ -1,5 +1,5 @@
 /* larder: one address range, cut into pages, handed out within a budget */
-#include "slab/pool.h"
+#include "slab/pool_lists.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -20,27 +20,8 @@
 #define EVEN_EXTENTS 1024u
 #define STRIPES_MAX 8192u
 
-/* About 20 us of pauses. */
-#define SPINS_MAX 700u
-
 /* Free resident pages that housekeeping keeps ahead of the writers, at most: 16 extents. */
 #define RESERVE_EXTENTS_MAX 16u
-
-/* Held for some ten instructions; whoever holds it much longer is off its processor. */
-static void pool_lock(struct slab_pool *pool) {
-    uint32_t unlocked = 0;
-    for (unsigned i = 1; !atom_compare_exchange(&pool->locked, &unlocked, 1u); i++) {
-        unlocked = 0;
-        cpu_pause();
-        if (i % SPINS_MAX == 0) {
-            sched_yield();
-        }
-    }
-}
-
-static void pool_unlock(struct slab_pool *pool) {
-    atom_store_release(&pool->locked, 0u);
-}
 
 static void *reserve(uint64_t bytes, uint64_t alignment) {
     uint8_t *memory = mmap(NULL, bytes + alignment, PROT_NONE,
@@ -71,6 +52,7 @@ unsigned slab_pool_node(const struct slab_pool *pool, int number) {
 static void nodes_init(struct slab_pool *pool, const struct slab_pool_config *config) {
     for (unsigned i = 0; i < SLAB_NODES_MAX; i++) {
         pool->nodes[i].free_head = SLAB_NO_PAGE;
+        pool->nodes[i].table_head = SLAB_NO_PAGE;
     }
     for (unsigned i = 0; config->nodes != NULL && i < config->nodes_given; i++) {
         unsigned number = (unsigned)config->nodes[i];
@@ -101,6 +83,8 @@ bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *confi
     pool->reserved_bytes = extents * SLAB_EXTENT_BYTES;
     pool->pages_reserved = (uint32_t)(extents * pool->pages_per_extent);
     pool->cold_head = SLAB_NO_PAGE;
+    pool->cold_extents = SLAB_NO_PAGE;
+    pool->empty_extents = SLAB_NO_PAGE;
     nodes_init(pool, config);
     pool->base = reserve(pool->reserved_bytes, SLAB_EXTENT_BYTES);
     if (pool->base == NULL) {
@@ -115,6 +99,15 @@ bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *confi
         errno = saved;
         return false;
     }
+    pool->extents = mmap(NULL, extents * sizeof(struct slab_extent), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pool->extents == MAP_FAILED) {
+        int saved = errno;
+        munmap(pool->base, pool->reserved_bytes);
+        munmap(pool->meta, meta_bytes);
+        errno = saved;
+        return false;
+    }
     pool->location_base = pool->base - 8;
     slab_pool_limit_set(pool, config->limit_bytes);
     return true;
@@ -123,6 +116,7 @@ bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *confi
 void slab_pool_fini(struct slab_pool *pool) {
     munmap(pool->base, pool->reserved_bytes);
     munmap(pool->meta, (uint64_t)pool->pages_reserved * sizeof(struct slab_page));
+    munmap(pool->extents, pool->reserved_bytes / SLAB_EXTENT_BYTES * sizeof(struct slab_extent));
 }
 
 /* Lets no more be handed out than the limit or `pages`, whichever is more. With the pool locked. */
@@ -134,63 +128,43 @@ static void ceiling_lower(struct slab_pool *pool, uint64_t pages) {
     }
 }
 
-void slab_pool_limit_set(struct slab_pool *pool, uint64_t limit_bytes) {
-    uint64_t pages = limit_bytes >> pool->page_shift;
-    ASSERT(pages <= pool->pages_reserved);
-    pool_lock(pool);
-    uint64_t used = atom_load_relaxed(&pool->pages_used);
-    atom_store_relaxed(&pool->pages_limit, pages);
-    atom_store_relaxed(&pool->pages_ceiling, used > pages ? used : pages);
-    pool_unlock(pool);
-}
-
 void slab_pool_excess_drop(struct slab_pool *pool) {
     pool_lock(pool);
     ceiling_lower(pool, atom_load_relaxed(&pool->pages_used));
     pool_unlock(pool);
 }
 
-/* With the pool locked. */
-static void push_free(struct slab_pool *pool, uint32_t page) {
-    struct slab_page *meta = slab_page_of(pool, page);
-    unsigned node = meta->node;
-    atom_store_relaxed(&meta->kind, (uint8_t)SLAB_PAGE_FREE);
-    atom_store_relaxed(&meta->class_id, (uint8_t)0);
-    meta->next = pool->nodes[node].free_head;
-    pool->nodes[node].free_head = page;
-    pool->nodes[node].free_count++;
-    atom_own_add(&pool->pages_free, 1u);
-}
-
-static uint32_t pop_free(struct slab_pool *pool, unsigned node) {
-    uint32_t page = pool->nodes[node].free_head;
-    if (page != SLAB_NO_PAGE) {
-        pool->nodes[node].free_head = slab_page_of(pool, page)->next;
-        pool->nodes[node].free_count--;
-        atom_own_add(&pool->pages_free, (uint64_t)0 - 1u);
-    }
-    return page;
-}
-
-uint32_t slab_pool_take(struct slab_pool *pool, unsigned node) {
+static uint32_t take(struct slab_pool *pool, unsigned node, bool table) {
     uint32_t page = SLAB_NO_PAGE;
     pool_lock(pool);
     if (atom_load_relaxed(&pool->pages_used) < atom_load_relaxed(&pool->pages_ceiling)) {
-        page = pop_free(pool, node);
-        for (unsigned i = 0; page == SLAB_NO_PAGE && i < pool->node_count; i++) {
-            page = pop_free(pool, i);
+        if (table && pool->nodes[node].table_head == SLAB_NO_PAGE) {
+            pool_tables_begin(pool, node);
         }
-        if (page != SLAB_NO_PAGE) {
-            atom_own_add(&pool->pages_used, 1u);
-        }
+        page = pool_free_pop(pool, node, table);
+    }
+    if (page != SLAB_NO_PAGE) {
+        atom_own_add(&pool->pages_used, 1u);
+        struct slab_extent *extent = pool_extent_of(pool, page);
+        extent->table_count = (uint16_t)(extent->table_count + (table ? 1 : 0));
+        atom_store_relaxed(&slab_page_of(pool, page)->kind,
+                           (uint8_t)(table ? SLAB_PAGE_TABLE : SLAB_PAGE_TAKEN));
     }
     pool_unlock(pool);
     return page;
 }
 
+uint32_t slab_pool_take(struct slab_pool *pool, unsigned node) {
+    return take(pool, node, false);
+}
+
+uint32_t slab_pool_take_table(struct slab_pool *pool, unsigned node) {
+    return take(pool, node, true);
+}
+
 void slab_pool_give(struct slab_pool *pool, uint32_t page) {
     pool_lock(pool);
-    push_free(pool, page);
+    pool_free_push(pool, page);
     atom_own_add(&pool->pages_used, (uint64_t)0 - 1u);
     ceiling_lower(pool, atom_load_relaxed(&pool->pages_used) + 1);
     pool_unlock(pool);
@@ -256,9 +230,42 @@ static bool populate_cold(struct slab_pool *pool) {
     }
     touch(slab_page_memory(pool, page), slab_page_bytes(pool));
     pool_lock(pool);
-    push_free(pool, page);
+    pool_extent_of(pool, page)->cold_count--;
+    pool_free_push(pool, page);
     atom_own_add(&pool->pages_resident, 1u);
     pool_unlock(pool);
+    return true;
+}
+
+/* All pages of an extent are there and free. */
+static void extent_arrive(struct slab_pool *pool, uint32_t number, unsigned node) {
+    pool_lock(pool);
+    for (uint32_t i = pool->pages_per_extent; i-- > 0;) {
+        uint32_t page = number * pool->pages_per_extent + i;
+        slab_page_of(pool, page)->node = (uint8_t)node;
+        pool_free_push(pool, page);
+    }
+    atom_own_add(&pool->pages_resident, pool->pages_per_extent);
+    if (number == atom_load_relaxed(&pool->extents_live)) {
+        atom_store_release(&pool->extents_live, number + 1);
+    }
+    pool_unlock(pool);
+}
+
+/* One that went back whole comes back. */
+static bool populate_cold_extent(struct slab_pool *pool) {
+    pool_lock(pool);
+    uint32_t number = pool->cold_extents;
+    if (number != SLAB_NO_PAGE) {
+        pool->cold_extents = pool->extents[number].next;
+        pool->extents[number].cold = false;
+    }
+    pool_unlock(pool);
+    if (number == SLAB_NO_PAGE) {
+        return false;
+    }
+    touch(pool->base + (uint64_t)number * SLAB_EXTENT_BYTES, SLAB_EXTENT_BYTES);
+    extent_arrive(pool, number, slab_pool_extent_node(pool, number));
     return true;
 }
 
@@ -273,15 +280,7 @@ static bool populate_extent(struct slab_pool *pool) {
     prefer_node(pool, memory, SLAB_EXTENT_BYTES, node);
     (void)madvise(memory, SLAB_EXTENT_BYTES, MADV_HUGEPAGE);
     touch(memory, SLAB_EXTENT_BYTES);
-    pool_lock(pool);
-    for (uint32_t i = pool->pages_per_extent; i-- > 0;) {
-        uint32_t page = extent * pool->pages_per_extent + i;
-        slab_page_of(pool, page)->node = (uint8_t)node;
-        push_free(pool, page);
-    }
-    atom_own_add(&pool->pages_resident, pool->pages_per_extent);
-    atom_store_release(&pool->extents_live, extent + 1);
-    pool_unlock(pool);
+    extent_arrive(pool, extent, node);
     return true;
 }
 
@@ -290,7 +289,8 @@ bool slab_pool_populate(struct slab_pool *pool) {
         return false;
     }
     /* Looked at again: another may have reached the limit between the two. */
-    bool done = slab_pool_can_populate(pool) && (populate_cold(pool) || populate_extent(pool));
+    bool done = slab_pool_can_populate(pool) &&
+                (populate_cold(pool) || populate_cold_extent(pool) || populate_extent(pool));
     atom_store_release(&pool->populating, 0u);
     return done;
 }
@@ -299,29 +299,4 @@ uint64_t slab_pool_excess_used(const struct slab_pool *pool) {
     uint64_t used = atom_load_relaxed(&pool->pages_used);
     uint64_t limit = atom_load_relaxed(&pool->pages_limit);
     return used > limit ? used - limit : 0;
-}
-
-/* Resident memory may exceed the limit by the rest of one extent. */
-bool slab_pool_release(struct slab_pool *pool) {
-    uint64_t limit = atom_load_relaxed(&pool->pages_limit) + pool->pages_per_extent;
-    uint32_t page = SLAB_NO_PAGE;
-    pool_lock(pool);
-    if (atom_load_relaxed(&pool->pages_resident) > limit) {
-        for (unsigned i = 0; page == SLAB_NO_PAGE && i < pool->node_count; i++) {
-            page = pop_free(pool, i);
-        }
-    }
-    if (page != SLAB_NO_PAGE) {
-        atom_own_add(&pool->pages_resident, (uint64_t)0 - 1u);
-    }
-    pool_unlock(pool);
-    if (page == SLAB_NO_PAGE) {
-        return false;
-    }
-    (void)madvise(slab_page_memory(pool, page), slab_page_bytes(pool), MADV_DONTNEED);
-    pool_lock(pool);
-    slab_page_of(pool, page)->next = pool->cold_head;
-    pool->cold_head = page;
-    pool_unlock(pool);
-    return true;
 }

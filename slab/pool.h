@@ -34,6 +34,8 @@ enum slab_page_kind {
     SLAB_PAGE_FREE,
     SLAB_PAGE_CHUNKS, /* cut into chunks of class_id */
     SLAB_PAGE_TABLE,  /* index, ghosts, rings: the owner's own layout */
+    SLAB_PAGE_TAKEN,  /* on its way to be cut */
+    SLAB_PAGE_COLD,   /* free, its memory with the system */
 };
 
 /* Written under the owning partition's lock (or the pool's while free), read by anybody as a
@@ -55,11 +57,23 @@ struct slab_page {
     _Atomic uint64_t used[SLAB_META_CHUNKS_MAX / 64];
 };
 
+/* What 128 pages of 16 KiB (or 32 of 64) have in common. Under the pool's lock. */
+struct slab_extent {
+    uint32_t next;        /* in the list of empty or of cold extents */
+    uint16_t free_count;
+    uint16_t table_count; /* pages that hold tables, which nobody can move */
+    uint16_t cold_count;  /* pages whose memory went back one by one */
+    bool for_tables;      /* its free pages are kept for tables while there are others */
+    bool cold;            /* it went back whole */
+    _Atomic uint8_t leaving; /* to go back: its free pages stay out, its items move away */
+};
+
 /* A NUMA node that memory is taken from; partitions and pages name it by its place in the pool. */
 struct slab_node {
     unsigned number;     /* the system's */
     uint32_t free_head;  /* list of free resident pages */
     uint64_t free_count;
+    uint32_t table_head; /* the same, in the extent that tables are put into */
 };
 
 struct slab_pool {
@@ -67,6 +81,7 @@ struct slab_pool {
     uint8_t *base;       /* of page 0 */
     uint8_t *location_base; /* base - 8: location 1 is the arena's first granule */
     struct slab_page *meta; /* one a page */
+    struct slab_extent *extents;
     uint32_t page_shift;
     uint64_t reserved_bytes;
     uint32_t pages_reserved;
@@ -87,6 +102,10 @@ struct slab_pool {
     _Atomic uint32_t extents_live;   /* extents 0.. that were brought to life */
     _Atomic uint32_t populating;     /* one thread at a time is in the kernel for us */
     uint32_t cold_head;              /* free pages whose memory went back to the system */
+    uint32_t cold_extents;           /* list of those that went back whole */
+    uint32_t empty_extents;          /* list of those that are leaving and empty */
+    _Atomic uint32_t leaving_extents;
+    _Atomic uint64_t looked_used; /* pages in use when extents to leave were last looked for */
     struct slab_node nodes[SLAB_NODES_MAX];
 };
 
@@ -155,6 +174,9 @@ static inline uint32_t slab_bytes_to_page_end(const struct slab_pool *pool, uint
  * page is free (slab_pool_can_populate tells which). The page's kind, owner, class are the caller's
  * to set. */
 uint32_t slab_pool_take(struct slab_pool *pool, unsigned node);
+/* The same for a table, which stays where it is for good: tables are kept together, so that other
+ * extents can go back to the system whole. Sets the page's kind. */
+uint32_t slab_pool_take_table(struct slab_pool *pool, unsigned node);
 /* Gives a page back, to those of its node; nothing may refer to it any more. */
 void slab_pool_give(struct slab_pool *pool, uint32_t page);
 /* Whether a page could be taken just now. */
@@ -174,8 +196,14 @@ unsigned slab_pool_extent_node(const struct slab_pool *pool, uint32_t extent);
  * takes one; the excess goes as slab_pool_excess_drop makes pages that were given stay out. */
 uint64_t slab_pool_excess_used(const struct slab_pool *pool);
 void slab_pool_excess_drop(struct slab_pool *pool);
-/* Gives free pages above the limit back to the system; false when there are none. Blocks. */
-bool slab_pool_release(struct slab_pool *pool);
+/* Gives free memory above the limit back to the system, in whole extents, and page by page where
+ * tables are in the way. With `may_empty`, extents in use still are marked to go: see
+ * slab_pool_leaving.
+ * False: nothing can go now. Blocks; one thread. */
+bool slab_pool_release(struct slab_pool *pool, bool may_empty);
+/* A page of chunks in an extent that is to go back to the system, for its owner to empty: the next
+ * behind `*page` within some extents, or SLAB_NO_PAGE. A hint. */
+uint32_t slab_pool_leaving(const struct slab_pool *pool, uint32_t *page);
 void slab_pool_limit_set(struct slab_pool *pool, uint64_t limit_bytes);
 
 #endif

@@ -208,8 +208,10 @@ static const char *check_partition(struct store *store, struct partition *p, uin
 static const char *check_pool(struct store *store, uint64_t pages) {
     const struct slab_pool *pool = &store->pool;
     uint64_t free_pages = 0;
-    for (unsigned node = 0; node < pool->node_count; node++) {
-        for (uint32_t at = pool->nodes[node].free_head; at != SLAB_NO_PAGE;) {
+    for (unsigned list = 0; list < pool->node_count * 2; list++) {
+        const struct slab_node *node = &pool->nodes[list / 2];
+        uint32_t at = list % 2 == 0 ? node->free_head : node->table_head;
+        while (at != SLAB_NO_PAGE) {
             const struct slab_page *page = slab_page_of(pool, at);
             CHECK(atom_load_relaxed(&page->kind) == SLAB_PAGE_FREE, "a free page is in use");
             free_pages++;
@@ -217,6 +219,10 @@ static const char *check_pool(struct store *store, uint64_t pages) {
         }
     }
     CHECK(free_pages == atom_load_relaxed(&pool->pages_free), "free pages are miscounted");
+    for (uint32_t i = 0; i < atom_load_relaxed(&pool->extents_live); i++) {
+        bool leaving = atom_load_relaxed(&pool->extents[i].leaving) != 0;
+        free_pages += leaving ? pool->extents[i].free_count : 0u;
+    }
     CHECK(pages == atom_load_relaxed(&pool->pages_used), "pages in use are miscounted");
     CHECK(free_pages + pages == atom_load_relaxed(&pool->pages_resident), "pages are lost");
     return NULL;

@@ -185,6 +185,8 @@ struct shrink {
     uint32_t page;
     uint32_t next; /* partition that gives the next page */
     bool move;
+    bool leaving;      /* the page's extent goes back to the system */
+    uint32_t searched; /* where the next such page is looked for */
 };
 
 struct store_core {

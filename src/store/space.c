@@ -25,18 +25,26 @@
  * seven others live on. */
 #define LARGE_CHUNK_BYTES 4096u
 
+/* A page from the pool becomes the bin's. */
+static bool bin_extend(struct store *store, struct partition *p, struct slab_bin *bin) {
+    uint32_t page = slab_pool_take(&store->pool, p->node);
+    if (page == SLAB_NO_PAGE) {
+        return false;
+    }
+    slab_bin_add_page(&store->pool, bin, page, p->number);
+    atom_own_add(&p->chunk_pages, 1u);
+    atom_store_relaxed(&slab_page_of(&store->pool, page)->flush_seen,
+                       atom_load_relaxed(&p->flush_count));
+    return true;
+}
+
 uint64_t space_take(struct store *store, struct partition *p, unsigned class_id) {
     struct slab_bin *bin = &p->classes[class_id].bin;
     uint64_t location = slab_bin_take(&store->pool, bin);
     if (location == 0) {
-        uint32_t page = slab_pool_take(&store->pool, p->node);
-        if (page == SLAB_NO_PAGE) {
+        if (!bin_extend(store, p, bin)) {
             return 0;
         }
-        slab_bin_add_page(&store->pool, bin, page, p->number);
-        atom_own_add(&p->chunk_pages, 1u);
-        atom_store_relaxed(&slab_page_of(&store->pool, page)->flush_seen,
-                           atom_load_relaxed(&p->flush_count));
         location = slab_bin_take(&store->pool, bin);
     }
     atom_store_relaxed(&item_at(store, location)->shape, 0u);
@@ -64,6 +72,7 @@ struct page_job {
     struct partition *p;
     uint32_t page;
     bool move; /* into other pages of the class while they have room; else evict */
+    bool leaving; /* into new pages too: the page's extent goes back to the system */
     uint32_t now;
     unsigned evicted;
     unsigned left; /* chunks that items gave up, moved ones too */
@@ -126,6 +135,9 @@ static enum page_step item_leave(struct page_job *job, uint64_t location) {
     bool movable = job->move && !dead && (shape & ITEM_CHAINED) == 0 &&
                    chunk_bytes <= MOVE_BYTES_MAX;
     uint64_t to = movable ? slab_bin_take_elsewhere(&store->pool, bin, job->page) : 0;
+    if (movable && to == 0 && job->leaving && bin_extend(store, job->p, bin)) {
+        to = slab_bin_take_elsewhere(&store->pool, bin, job->page);
+    }
     job->left++;
     if (to != 0) {
         return item_move(job, &cursor, to) ? PAGE_EMPTIED : PAGE_MORE;
@@ -257,22 +269,43 @@ bool space_give_page(struct store_core *core, struct partition *p) {
     return false;
 }
 
-/* Goes on with the page that the core is emptying, or chooses one of the next partition's. */
+/* The next page to empty: of an extent that is to go back to the system, else, where that has none
+ * to offer and too much is in use, of the next partition's. */
+static bool shrink_choose(struct store_core *core, struct page_job *job) {
+    struct store *store = core->store;
+    struct shrink *shrink = &core->shrink;
+    job->page = slab_pool_leaving(&store->pool, &shrink->searched);
+    job->leaving = job->page != SLAB_NO_PAGE;
+    if (job->leaving) {
+        const struct slab_page *meta = slab_page_of(&store->pool, job->page);
+        job->p = &store->partitions[atom_load_relaxed(&meta->owner)];
+        job->move = true;
+    } else if (slab_pool_excess_used(&store->pool) == 0) {
+        return false;
+    } else {
+        job->p = &store->partitions[shrink->next++ % store->partition_count];
+        partition_lock(core, job->p);
+        bool chosen = page_job_choose(job, 0, true);
+        partition_unlock(core, job->p);
+        if (!chosen) {
+            return false;
+        }
+    }
+    shrink->p = job->p;
+    shrink->page = job->page;
+    shrink->move = job->move;
+    shrink->leaving = job->leaving;
+    return true;
+}
+
+/* Goes on with the page that the core is emptying, or chooses one. */
 bool space_shrink_step(struct store_core *core) {
     struct store *store = core->store;
     struct shrink *shrink = &core->shrink;
     struct page_job job = {.store = store, .p = shrink->p, .page = shrink->page,
-                           .move = shrink->move, .now = core->now};
-    if (job.p == NULL) {
-        job.p = &store->partitions[shrink->next++ % store->partition_count];
-        partition_lock(core, job.p);
-        bool chosen = page_job_choose(&job, 0, true);
-        partition_unlock(core, job.p);
-        if (!chosen) {
-            return false;
-        }
-        *shrink = (struct shrink){
-            .next = shrink->next, .p = job.p, .page = job.page, .move = job.move};
+                           .move = shrink->move, .leaving = shrink->leaving, .now = core->now};
+    if (job.p == NULL && !shrink_choose(core, &job)) {
+        return false;
     }
     partition_lock(core, job.p);
     enum page_step step = page_empty_step(&job);
@@ -282,8 +315,9 @@ bool space_shrink_step(struct store_core *core) {
         return true;
     }
     shrink->p = NULL;
+    bool excess = slab_pool_excess_used(&store->pool) != 0;
     /* A pinned page is seldom: then another is emptied in one go. */
-    if (step == PAGE_EMPTIED || space_give_page(core, job.p)) {
+    if (step == PAGE_EMPTIED || (excess && space_give_page(core, job.p))) {
         slab_pool_excess_drop(&store->pool);
         return true;
     }
@@ -465,7 +499,7 @@ bool space_make_table_page(struct store_core *core, struct partition *p) {
         if (there) {
             return true;
         }
-        uint32_t page = slab_pool_take(&store->pool, p->node);
+        uint32_t page = slab_pool_take_table(&store->pool, p->node);
         if (page == SLAB_NO_PAGE) {
             if (!space_populate(store) &&
                 (!store->config.evict || (!space_give_page(core, p) && !space_steal(core, p, 0)))) {

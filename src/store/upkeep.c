@@ -40,8 +40,9 @@ static bool partition_step(struct store_core *core, struct partition *p) {
 /* Gives pages back while the store holds more than its budget allows (cache_memlimit). */
 static bool shrink_step(struct store_core *core) {
     const struct store *store = core->store;
-    return store->config.evict && slab_pool_excess_used(&store->pool) != 0 &&
-           space_shrink_step(core);
+    bool due = slab_pool_excess_used(&store->pool) != 0 ||
+               atom_load_relaxed(&store->pool.leaving_extents) != 0;
+    return due && store->config.evict && space_shrink_step(core);
 }
 
 static uint64_t clock_ns(void) {
@@ -115,7 +116,7 @@ bool store_housekeeping(struct store *store) {
     if (slab_pool_is_low(&store->pool) && slab_pool_can_populate(&store->pool)) {
         return slab_pool_populate(&store->pool);
     }
-    return slab_pool_release(&store->pool);
+    return slab_pool_release(&store->pool, store->config.evict);
 }
 
 /* Tables are never given back: below this much a partition would have nothing but them. */

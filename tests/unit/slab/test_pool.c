@@ -131,7 +131,7 @@ static void a_lowered_limit_lets_memory_go_and_a_raised_one_brings_it_back(void 
     memset(slab_page_memory(pool, first), 1, slab_page_bytes(pool));
     slab_pool_give(pool, first);
     slab_pool_limit_set(pool, 4 * MIB);
-    while (slab_pool_release(pool)) {
+    while (slab_pool_release(pool, true)) {
     }
     /* The rest of one extent may stay. */
     assert_true(resident(pool) <= 256 + pool->pages_per_extent);
@@ -154,7 +154,7 @@ static void released_memory_is_out_of_ram_and_reads_as_zeros(void **state) {
     populate_all(pool);
     memset(pool->base, 7, 8 * MIB);
     slab_pool_limit_set(pool, 2 * MIB);
-    while (slab_pool_release(pool)) {
+    while (slab_pool_release(pool, true)) {
     }
     unsigned char in_ram[8 * MIB / 4096];
     assert_int_equal(mincore(pool->base, 8 * MIB, in_ram), 0);
@@ -168,6 +168,117 @@ static void released_memory_is_out_of_ram_and_reads_as_zeros(void **state) {
         sum += pool->base[i];
     }
     assert_int_equal(sum, (uint64_t)pages * 7);
+    pool_close(pool);
+}
+
+/* Extents of the arena that are in memory as a whole, and those in part. */
+static void count_extents(const struct slab_pool *pool, unsigned *whole, unsigned *part) {
+    static unsigned char in_ram[SLAB_EXTENT_BYTES / 4096];
+    *whole = 0;
+    *part = 0;
+    for (uint64_t at = 0; at < pool->reserved_bytes; at += SLAB_EXTENT_BYTES) {
+        unsigned pages = 0;
+        assert_int_equal(mincore(pool->base + at, SLAB_EXTENT_BYTES, in_ram), 0);
+        for (unsigned i = 0; i < sizeof(in_ram); i++) {
+            pages += in_ram[i] & 1u;
+        }
+        *whole += pages == sizeof(in_ram) ? 1 : 0;
+        *part += pages != 0 && pages != sizeof(in_ram) ? 1 : 0;
+    }
+}
+
+static void memory_goes_back_in_whole_extents(void **state) {
+    (void)state;
+    struct slab_pool *pool = pool_open(16 * MIB, 16 * MIB, 1);
+    populate_all(pool);
+    uint32_t pages[1024];
+    for (unsigned i = 0; i < 1024; i++) {
+        pages[i] = slab_pool_take(pool, 0);
+        memset(slab_page_memory(pool, pages[i]), 1, slab_page_bytes(pool));
+        atom_store_relaxed(&slab_page_of(pool, pages[i])->kind, (uint8_t)SLAB_PAGE_CHUNKS);
+    }
+    /* Every other page is free: no extent is. */
+    for (unsigned i = 0; i < 1024; i += 2) {
+        slab_pool_give(pool, pages[i]);
+    }
+    slab_pool_limit_set(pool, 8 * MIB);
+    while (slab_pool_release(pool, true)) {
+    }
+    assert_int_equal(resident(pool), 1024);
+    assert_true(atom_load_relaxed(&pool->leaving_extents) != 0);
+    /* The owners empty what is to leave. */
+    uint32_t at = 0;
+    uint32_t page;
+    while ((page = slab_pool_leaving(pool, &at)) != SLAB_NO_PAGE) {
+        slab_pool_give(pool, page);
+        uint32_t other = slab_pool_take(pool, 0);
+        assert_int_not_equal(other, SLAB_NO_PAGE);
+        assert_int_equal(
+            atom_load_relaxed(&pool->extents[other / pool->pages_per_extent].leaving), 0);
+    }
+    while (slab_pool_release(pool, true)) {
+    }
+    assert_true(resident(pool) <= 512 + pool->pages_per_extent);
+    unsigned whole;
+    unsigned part;
+    count_extents(pool, &whole, &part);
+    assert_true(whole <= 5);
+    assert_int_equal(part, 0);
+    assert_int_equal(atom_load_relaxed(&pool->leaving_extents), 0);
+    /* And they come back whole. */
+    slab_pool_limit_set(pool, 16 * MIB);
+    populate_all(pool);
+    assert_int_equal(resident(pool), 1024);
+    count_extents(pool, &whole, &part);
+    assert_int_equal(whole, 8);
+    pool_close(pool);
+}
+
+static void tables_stay_together_and_go_back_page_by_page(void **state) {
+    (void)state;
+    struct slab_pool *pool = pool_open(16 * MIB, 16 * MIB, 1);
+    populate_all(pool);
+    uint32_t tables[64];
+    for (unsigned i = 0; i < 64; i++) {
+        tables[i] = slab_pool_take_table(pool, 0);
+        assert_int_equal(tables[i] / pool->pages_per_extent, tables[0] / pool->pages_per_extent);
+        uint32_t page = slab_pool_take(pool, 0);
+        assert_int_not_equal(page / pool->pages_per_extent, tables[0] / pool->pages_per_extent);
+        atom_store_relaxed(&slab_page_of(pool, page)->kind, (uint8_t)SLAB_PAGE_CHUNKS);
+    }
+    /* What is kept for tables serves others when there is nothing else. */
+    for (unsigned i = 128; i < 1024; i++) {
+        assert_int_not_equal(slab_pool_take(pool, 0), SLAB_NO_PAGE);
+    }
+    assert_int_equal(slab_pool_take(pool, 0), SLAB_NO_PAGE);
+    for (unsigned i = 0; i < 64; i++) {
+        slab_pool_give(pool, tables[i]);
+    }
+    slab_pool_limit_set(pool, 15 * MIB - SLAB_EXTENT_BYTES);
+    while (slab_pool_release(pool, false)) {
+    }
+    assert_int_equal(resident(pool), 15 * MIB / 16384);
+    slab_pool_limit_set(pool, 16 * MIB);
+    populate_all(pool);
+    assert_int_equal(resident(pool), 1024);
+    pool_close(pool);
+}
+
+static void a_limit_raised_again_keeps_what_was_to_leave(void **state) {
+    (void)state;
+    struct slab_pool *pool = pool_open(8 * MIB, 8 * MIB, 1);
+    populate_all(pool);
+    uint32_t page = slab_pool_take(pool, 0);
+    slab_pool_limit_set(pool, 2 * MIB);
+    assert_true(slab_pool_release(pool, true));
+    slab_pool_limit_set(pool, 8 * MIB);
+    assert_int_equal(atom_load_relaxed(&pool->leaving_extents), 0);
+    populate_all(pool);
+    slab_pool_give(pool, page);
+    for (unsigned i = 0; i < 512; i++) {
+        assert_int_not_equal(slab_pool_take(pool, 0), SLAB_NO_PAGE);
+    }
+    assert_int_equal(slab_pool_take(pool, 0), SLAB_NO_PAGE);
     pool_close(pool);
 }
 
@@ -246,6 +357,9 @@ int main(void) {
         cmocka_unit_test(a_node_without_pages_takes_anothers),
         cmocka_unit_test(a_lowered_limit_lets_memory_go_and_a_raised_one_brings_it_back),
         cmocka_unit_test(released_memory_is_out_of_ram_and_reads_as_zeros),
+        cmocka_unit_test(memory_goes_back_in_whole_extents),
+        cmocka_unit_test(tables_stay_together_and_go_back_page_by_page),
+        cmocka_unit_test(a_limit_raised_again_keeps_what_was_to_leave),
         cmocka_unit_test(while_too_much_is_out_a_page_is_swapped_for_a_page),
         cmocka_unit_test(locations_name_every_granule_of_live_memory_alone),
         cmocka_unit_test(address_space_that_cannot_be_had_is_an_answer),

@@ -2,6 +2,7 @@
 #include "tests/unit/store/fixture.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -108,6 +109,54 @@ static void a_lowered_limit_gives_memory_back_to_the_system(void **state) {
     assert_true(!RESIDENT_TELLS || before - resident_bytes() >= 40 * MIB);
     live_through(&f, 20000, &random);
     assert_true(totals_of(&f).memory_used_bytes <= 16 * MIB);
+    fixture_check(&f);
+    assert_true(store_memory_limit_set(f.store, 64 * MIB));
+    live_through(&f, 100000, &random);
+    assert_true(totals_of(&f).memory_used_bytes > 56 * MIB);
+    fixture_upkeep(&f);
+    fixture_close(&f);
+}
+
+/* Extents that are in memory, and those of them that are so in part. */
+static void count_extents(const struct store *store, unsigned *present, unsigned *partial) {
+    static unsigned char in_ram[SLAB_EXTENT_BYTES / 4096];
+    *present = 0;
+    *partial = 0;
+    for (uint32_t i = 0; i < atom_load_relaxed(&store->pool.extents_live); i++) {
+        unsigned pages = 0;
+        assert_int_equal(mincore(store->pool.base + (uint64_t)i * SLAB_EXTENT_BYTES,
+                                 SLAB_EXTENT_BYTES, in_ram),
+                         0);
+        for (unsigned j = 0; j < sizeof(in_ram); j++) {
+            pages += in_ram[j] & 1u;
+        }
+        *present += pages != 0;
+        *partial += pages != 0 && pages != sizeof(in_ram);
+    }
+}
+
+/* So that the system can keep huge pages whole. */
+static void a_lowered_limit_is_met_in_whole_extents(void **state) {
+    (void)state;
+    struct fixture f;
+    struct store_config config = fixture_config();
+    config.memory_bytes = 64 * MIB;
+    config.partition_count = 2;
+    fixture_open(&f, &config);
+    uint64_t random = 1;
+    (void)pattern(&f, 300 * KIB, 0);
+    live_through(&f, 100000, &random);
+    assert_true(store_memory_limit_set(f.store, 32 * MIB));
+    for (unsigned i = 0; i < 60; i++) {
+        fixture_upkeep(&f);
+    }
+    unsigned present;
+    unsigned partial;
+    count_extents(f.store, &present, &partial);
+    assert_true(present <= 18);
+    assert_true(partial <= 2);
+    assert_int_equal(atom_load_relaxed(&f.store->pool.leaving_extents), 0);
+    assert_true(totals_of(&f).bytes >= 32 * MIB * 6 / 10); /* what has room stayed */
     fixture_check(&f);
     assert_true(store_memory_limit_set(f.store, 64 * MIB));
     live_through(&f, 100000, &random);
@@ -282,6 +331,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resident_memory_stays_within_the_limit),
         cmocka_unit_test(a_lowered_limit_gives_memory_back_to_the_system),
+        cmocka_unit_test(a_lowered_limit_is_met_in_whole_extents),
         cmocka_unit_test(while_writers_go_on_a_lowered_limit_is_reached),
         cmocka_unit_test(memory_is_given_back_in_small_steps),
         cmocka_unit_test(limits_out_of_bounds_are_refused),
