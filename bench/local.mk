@@ -49,9 +49,16 @@ bench_null_SOURCES += bench/null_uring.c
 endif
 bench_null_LDADD = $(IO_LIBS)
 
+# instructions of a request
+BENCHES += bench/instructions
+bench_instructions_SOURCES = bench/instructions.c
+bench_instructions_LDADD = $(ENGINE_LIBS)
+EXTRA_DIST += bench/count
+
 EXTRA_PROGRAMS += $(BENCHES)
 if BUILD_TESTS
 check_PROGRAMS += bench/larder-load
+check_PROGRAMS += bench/instructions
 endif
 CLEANFILES += $(BENCHES)
 .PHONY: bench

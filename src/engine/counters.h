@@ -1,6 +1,6 @@
 /* larder: a core's counters
  *
- * Purpose: counters.def as a struct.   Owner: the engine_core.
+ * Purpose: counters.def and class_counters.def as structs.   Owner: the engine_core.
  * Threads: raised by the owner (counter_add), read by any (atom_load_relaxed).
  * Memory: inside the owner.   Limits: 64 bits.   Errors: none. */
 #ifndef LARDER_ENGINE_COUNTERS_H
@@ -11,6 +11,13 @@
 struct counters {
 #define COUNTER(name, doc) _Atomic uint64_t name;
 #include "src/engine/counters.def"
+#undef COUNTER
+};
+
+/* A line of its own for each size class, so that a request writes one. */
+struct class_counters {
+#define COUNTER(name, doc) _Atomic uint64_t name;
+#include "src/engine/class_counters.def"
 #undef COUNTER
 };
 

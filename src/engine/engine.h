@@ -90,6 +90,7 @@ struct engine_core {
     struct buffers buffers;
     uint8_t decoded_key[META_KEY_BYTES_MAX]; /* of the request that is executed, if base64 */
     CACHE_ALIGNED struct counters counters;
+    CACHE_ALIGNED struct class_counters classes[STORE_CLASSES_MAX + 1];
     struct engine_request window[ENGINE_WINDOW_MAX];
 };
 

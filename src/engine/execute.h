@@ -71,6 +71,8 @@ void execute_answer_number(struct engine_core *core, struct session *session,
 /* What a request to store means to the store. `key` is borrowed. */
 void write_prepare(const struct engine_core *core, const struct request *request,
                    struct store_key key, struct store_write *write);
+/* Counts an attempt to store in a size class. */
+void write_count(struct engine_core *core, unsigned class_id);
 /* Counts and answers the end of an attempt to store. `result` is for meta and binary. */
 void write_finish(struct engine_core *core, struct session *session,
                   const struct request *request, enum store_outcome outcome,

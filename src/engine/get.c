@@ -83,10 +83,16 @@ static void get_lent(struct engine_core *core, struct session *session,
     reply_commit(reply, response_write_tail(to, request));
 }
 
-static void get_count(struct engine_core *core, bool touching, enum store_read read) {
+static void get_count(struct engine_core *core, bool touching, enum store_read read,
+                      const struct store_head *head) {
     struct counters *counters = &core->counters;
     bool hit = read == STORE_HIT || read == STORE_LENT;
 
+    if (hit) {
+        struct class_counters *class = &core->classes[head->class_id];
+
+        counter_add(touching ? &class->touch_hits : &class->get_hits, 1);
+    }
     if (touching) {
         counter_add(&counters->cmd_touch, 1);
         counter_add(hit ? &counters->touch_hits : &counters->touch_misses, 1);
@@ -94,10 +100,9 @@ static void get_count(struct engine_core *core, bool touching, enum store_read r
         counter_add(&counters->cmd_get, 1);
         counter_add(hit ? &counters->get_hits : &counters->get_misses, 1);
     }
-    if (read == STORE_EXPIRED) {
-        counter_add(&counters->get_expired, 1);
-    } else if (read == STORE_FLUSHED) {
-        counter_add(&counters->get_flushed, 1);
+    if (!hit) {
+        counter_add(&counters->get_expired, read == STORE_EXPIRED);
+        counter_add(&counters->get_flushed, read == STORE_FLUSHED);
     }
 }
 
@@ -150,7 +155,7 @@ void get_execute(struct engine_core *core, struct engine_request *entry) {
     }
     enum store_read read = store_get(core->store_core, &key, &sink.sink, &head, &lease);
 
-    get_count(core, touching, read);
+    get_count(core, touching, read, &head);
     if (__builtin_expect(core->config->log != NULL, 0)) {
         get_log(core, session, request, read == STORE_HIT || read == STORE_LENT);
     }

@@ -7,6 +7,11 @@ static bool item_compares(const struct request *request) {
                                                                : (uint32_t)BINARY_COMPARE)) != 0;
 }
 
+/* The counters of the class of the item that the last command on a key found. */
+static struct class_counters *item_class(struct engine_core *core) {
+    return &core->classes[store_class_found(core->store_core)];
+}
+
 /* md and binary delete. */
 static void item_remove(struct engine_core *core, struct engine_request *entry) {
     const struct request *request = &entry->request;
@@ -28,6 +33,7 @@ static void item_remove(struct engine_core *core, struct engine_request *entry) 
     switch (store_remove(core->store_core, &key, &removal)) {
     case STORE_OK:
         counter_add(&counters->delete_hits, !removal.invalidate);
+        counter_add(&item_class(core)->delete_hits, !removal.invalidate);
         break;
     case STORE_EXISTS:
         counter_add(&counters->delete_misses, request->protocol == REQUEST_META);
@@ -53,6 +59,7 @@ void item_delete(struct engine_core *core, struct engine_request *entry) {
     bool hit = store_delete(core->store_core, &key) == STORE_OK;
 
     counter_add(hit ? &core->counters.delete_hits : &core->counters.delete_misses, 1);
+    counter_add(&item_class(core)->delete_hits, hit);
     execute_answer(core, entry->session, &entry->request,
                    hit ? OUTCOME_DELETED : OUTCOME_NOT_FOUND);
 }
@@ -64,6 +71,7 @@ void item_touch(struct engine_core *core, struct engine_request *entry) {
 
     counter_add(&core->counters.cmd_touch, 1);
     counter_add(hit ? &core->counters.touch_hits : &core->counters.touch_misses, 1);
+    counter_add(&item_class(core)->touch_hits, hit);
     execute_answer(core, entry->session, &entry->request,
                    hit ? OUTCOME_TOUCHED : OUTCOME_NOT_FOUND);
 }
@@ -98,10 +106,12 @@ static void item_count_prepare(const struct engine_core *core, const struct requ
 static enum outcome item_count_outcome(struct engine_core *core, bool decrement,
                                        enum store_outcome outcome, bool created) {
     struct counters *counters = &core->counters;
+    struct class_counters *class = item_class(core);
 
     switch (outcome) {
     case STORE_OK:
         counter_add(decrement ? &counters->decr_hits : &counters->incr_hits, !created);
+        counter_add(decrement ? &class->decr_hits : &class->incr_hits, !created);
         return OUTCOME_STORED;
     case STORE_NOT_FOUND:
         counter_add(decrement ? &counters->decr_misses : &counters->incr_misses, 1);

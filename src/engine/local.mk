@@ -7,6 +7,7 @@ libengine_a_SOURCES += src/engine/auth.c
 libengine_a_SOURCES += src/engine/auth.h
 libengine_a_SOURCES += src/engine/buffers.c
 libengine_a_SOURCES += src/engine/buffers.h
+libengine_a_SOURCES += src/engine/class_counters.def
 libengine_a_SOURCES += src/engine/counters.def
 libengine_a_SOURCES += src/engine/counters.h
 libengine_a_SOURCES += src/engine/engine.c

@@ -157,18 +157,25 @@ static void meta_hit(struct meta_sink *meta, struct session *session,
     }
 }
 
-static void meta_count(struct engine_core *core, bool touched, enum store_read read) {
+static void meta_count(struct engine_core *core, bool touched, enum store_read read,
+                       const struct store_head *head) {
     struct counters *counters = &core->counters;
 
     if (touched) {
         counter_add(&counters->cmd_touch, 1);
         counter_add(&counters->touch_hits, 1);
+        counter_add(&core->classes[head->class_id].touch_hits, 1);
         return;
     }
     counter_add(&counters->cmd_get, 1);
-    counter_add(read >= STORE_HIT ? &counters->get_hits : &counters->get_misses, 1);
-    counter_add(&counters->get_expired, read == STORE_EXPIRED);
-    counter_add(&counters->get_flushed, read == STORE_FLUSHED);
+    if (read >= STORE_HIT) {
+        counter_add(&counters->get_hits, 1);
+        counter_add(&core->classes[head->class_id].get_hits, 1);
+    } else {
+        counter_add(&counters->get_misses, 1);
+        counter_add(&counters->get_expired, read == STORE_EXPIRED);
+        counter_add(&counters->get_flushed, read == STORE_FLUSHED);
+    }
 }
 
 void meta_get(struct engine_core *core, struct engine_request *entry) {
@@ -194,7 +201,7 @@ void meta_get(struct engine_core *core, struct engine_request *entry) {
                                          lends ? &lease : NULL);
     bool hit = read == STORE_HIT || read == STORE_LENT;
 
-    meta_count(core, hit && (request->meta & META_SET_TTL) != 0, read);
+    meta_count(core, hit && (request->meta & META_SET_TTL) != 0, read, &head);
     if (hit) {
         meta_hit(&meta, entry->session, &head, read, &lease);
     } else {

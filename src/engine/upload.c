@@ -111,7 +111,8 @@ static void upload_finish(struct session *session) {
         counter_add(&core->counters.store_no_memory, 1);
         execute_answer(core, session, request, OUTCOME_NO_MEMORY_READ);
     } else if (!well_ended) {
-        counter_add(&core->counters.cmd_set, 1);
+        write_count(core, store_class_for(core->store_core, &upload->store.write.key,
+                                          request->client_flags, request->value_bytes));
         execute_answer(core, session, request, OUTCOME_BAD_DATA_CHUNK);
     } else {
         write_finish(core, session, request, outcome, &result);

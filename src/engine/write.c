@@ -61,13 +61,21 @@ enum outcome write_refuse(struct engine_core *core, enum store_outcome outcome) 
     return OUTCOME_NO_MEMORY_STORING;
 }
 
+void write_count(struct engine_core *core, unsigned class_id) {
+    counter_add(&core->counters.cmd_set, 1);
+    counter_add(&core->classes[class_id].cmd_set, 1);
+}
+
 static void write_count_cas(struct engine_core *core, enum store_outcome outcome) {
     struct counters *counters = &core->counters;
+    struct class_counters *class = &core->classes[store_class_found(core->store_core)];
 
     if (outcome == STORE_OK) {
         counter_add(&counters->cas_hits, 1);
+        counter_add(&class->cas_hits, 1);
     } else if (outcome == STORE_EXISTS) {
         counter_add(&counters->cas_badval, 1);
+        counter_add(&class->cas_badval, 1);
     } else if (outcome == STORE_NOT_FOUND) {
         counter_add(&counters->cas_misses, 1);
     }
@@ -112,7 +120,7 @@ void write_finish(struct engine_core *core, struct session *session, const struc
     enum outcome answer = write_outcome(core, request, outcome);
 
     if (answer != OUTCOME_TOO_LARGE && answer != OUTCOME_NO_MEMORY_STORING) {
-        counter_add(&core->counters.cmd_set, 1);
+        write_count(core, store_class_stored(core->store_core));
     }
     if (request->verb == VERB_CAS) {
         write_count_cas(core, outcome);
@@ -133,7 +141,8 @@ static void write_bad_end(struct engine_core *core, struct engine_request *entry
     const struct request *request = &entry->request;
 
     if (store_item_fits(core->store, write->key.len, write->client_flags, request->value_bytes)) {
-        counter_add(&core->counters.cmd_set, 1);
+        write_count(core, store_class_for(core->store_core, &write->key, write->client_flags,
+                                          request->value_bytes));
         execute_answer(core, entry->session, request, OUTCOME_BAD_DATA_CHUNK);
         return;
     }

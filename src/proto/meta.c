@@ -277,24 +277,54 @@ static enum outcome meta_finish(struct meta_reader *reader, uint8_t letter) {
     return wrong == OUTCOME_NONE && reader->long_opaque ? OUTCOME_META_OPAQUE : wrong;
 }
 
+/* Letters alone, one space between: nearly all that is ever sent. Returns where they end. */
+static inline const uint8_t *meta_read_letters(const uint8_t *at, const uint8_t *end,
+                                               uint32_t *meta) {
+    uint32_t seen = 0;
+
+    while (end - at > 3 && *at == ' ' &&
+           (at[2] == ' ' || at[2] == '\n' || (at[2] == '\r' && at[3] == '\n')) &&
+           (flag_plain_bits[at[1]] & ~seen) != 0) {
+        seen |= flag_plain_bits[at[1]];
+        at += 2;
+    }
+    *meta = seen;
+    return at;
+}
+
+size_t meta_get_fast(struct span input, struct request *request) {
+    const uint8_t *end = input.data + input.len;
+    const uint8_t *key = input.data + 3;
+    const uint8_t *stop = scan_token_end(input.data, key, end);
+    size_t key_bytes = (size_t)(stop - key);
+
+    if (key_bytes - 1 >= REQUEST_KEY_BYTES_MAX || stop == end || *stop != ' ') {
+        return 0;
+    }
+    const uint8_t *at = meta_read_letters(stop, end, &request->meta);
+
+    if (end - at < 2 || at[0] != '\r' || at[1] != '\n') {
+        return 0;
+    }
+    request_mark(request, VERB_MG, false);
+    request->protocol = REQUEST_META;
+    request->key = span_of(key, key_bytes);
+    request->arguments = span_of(stop, (size_t)(at - stop));
+    return (size_t)(at + 2 - input.data);
+}
+
 /* The flags from `at` on, to the line feed. */
 static bool meta_read_flags(struct meta_reader *reader, const uint8_t *at, const uint8_t *end,
                             bool debug, struct meta_line *line) {
     const uint8_t *start = at;
     const uint8_t *stop = at; /* of the last token */
     struct span token;
-    uint32_t meta = 0;
-
-    /* Letters alone, one space between: nearly all that is ever sent. */
-    while (!debug && end - at > 3 && *at == ' ' &&
-           (at[2] == ' ' || at[2] == '\n' || (at[2] == '\r' && at[3] == '\n')) &&
-           (flag_plain_bits[at[1]] & ~meta) != 0) {
-        meta |= flag_plain_bits[at[1]];
-        reader->tokens++;
-        at += 2;
+    reader->request->meta = 0;
+    if (!debug) {
+        at = meta_read_letters(at, end, &reader->request->meta);
+        reader->tokens += (unsigned)(at - stop) / 2;
         stop = at;
     }
-    reader->request->meta = meta;
     if (*at == '\r' && at[1] == '\n') {
         at++;
     }

@@ -27,6 +27,10 @@ struct meta_line {
 bool meta_parse(struct span input, const uint8_t *word, struct request *request,
                 struct meta_line *line);
 
+/* "mg KEY FLAG*\r\n" at the front of the input (its word was looked at), whole, with flags that are
+ * letters alone. Returns its bytes; 0: let the general parser look. */
+size_t meta_get_fast(struct span input, struct request *request);
+
 /* The number of a flag's letter; META_FLAG_COUNT: none. */
 unsigned meta_flag_of(uint8_t letter);
 

@@ -12,6 +12,7 @@
 #ifndef LARDER_PROTO_PARSER_H
 #define LARDER_PROTO_PARSER_H
 
+#include "src/proto/meta.h"
 #include "src/proto/request.h"
 #include "src/proto/scan.h"
 
@@ -73,19 +74,6 @@ bool parser_is_idle(const struct parser *parser);
 
 /* -- taking requests --------------------------------------------------------------------------- */
 
-/* The marks of a request that the fast paths know, in one go. */
-static inline void request_mark(struct request *request, enum verb verb, bool last) {
-    request->verb = (uint8_t)verb;
-    request->protocol = REQUEST_ASCII;
-    request->outcome = OUTCOME_NONE;
-    request->noreply = false;
-    request->last = last;
-    request->value_follows = false;
-    request->value_bad_end = false;
-    request->opcode = 0;
-    request->line_bytes_left = 0;
-}
-
 /* "get KEY\r\n", whole and with one key. Returns its bytes; 0: let the general parser look. */
 static inline size_t parser_get_fast(struct span input, struct request *request) {
     const uint8_t *key = input.data + 4;
@@ -133,6 +121,8 @@ static inline enum parse_result parser_next(struct parser *parser, struct span i
             bytes = parser_get_fast(input, request);
         } else if (memcmp(input.data, "set ", 4) == 0) {
             bytes = parser_set_fast(input, request);
+        } else if (memcmp(input.data, "mg ", 3) == 0) {
+            bytes = meta_get_fast(input, request);
         }
     }
     if (bytes > 0) {

@@ -117,6 +117,19 @@ struct request {
     uint32_t opaque; /* binary: as it came */
 };
 
+/* The marks of a request that the fast paths know, in one go. */
+static inline void request_mark(struct request *request, enum verb verb, bool last) {
+    request->verb = (uint8_t)verb;
+    request->protocol = REQUEST_ASCII;
+    request->outcome = OUTCOME_NONE;
+    request->noreply = false;
+    request->last = last;
+    request->value_follows = false;
+    request->value_bad_end = false;
+    request->opcode = 0;
+    request->line_bytes_left = 0;
+}
+
 /* What follows a value in the input: its line end, or nothing. */
 static inline unsigned request_value_end_bytes(const struct request *request) {
     return request->protocol == REQUEST_BINARY ? 0 : 2;

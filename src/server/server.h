@@ -80,6 +80,7 @@ struct server {
     struct settings live;        /* as admin commands have changed them; strings as in settings */
     char certificates_reason[TLS_REASON_BYTES_MAX]; /* why the last reading failed; or "" */
     struct stats_sums baseline;  /* `stats reset` */
+    struct stats_class_sums class_baselines[STORE_CLASSES_MAX + 1]; /* the same */
     uint64_t memory_limit_bytes; /* cache_memlimit */
     uint64_t disabled_ns;        /* time that accepting was off */
     uint64_t disabled_count;     /* times that it was turned off at the limit */

@@ -27,12 +27,36 @@ void stats_sum_since_reset(struct server *server, struct stats_sums *sums) {
     pthread_mutex_unlock(&server->admin_lock);
 }
 
+static void stats_class_add(const struct server *server, unsigned class_id,
+                            struct stats_class_sums *sums) {
+    for (unsigned i = 0; i < server->core_count; i++) {
+        const struct class_counters *from = &server->cores[i]->engine.classes[class_id];
+#define COUNTER(name, doc) sums->name += atom_load_relaxed(&from->name);
+#include "src/engine/class_counters.def"
+#undef COUNTER
+    }
+}
+
+void stats_class_add_since_reset(struct server *server, unsigned class_id,
+                                 struct stats_class_sums *sums) {
+    stats_class_add(server, class_id, sums);
+    pthread_mutex_lock(&server->admin_lock);
+#define COUNTER(name, doc) sums->name -= server->class_baselines[class_id].name;
+#include "src/engine/class_counters.def"
+#undef COUNTER
+    pthread_mutex_unlock(&server->admin_lock);
+}
+
 enum outcome stats_reset(struct admin_call *call) {
     struct server *server = call->context;
     struct stats_sums sums;
     stats_sum(server, &sums);
     pthread_mutex_lock(&server->admin_lock);
     server->baseline = sums;
+    for (unsigned i = 0; i <= STORE_CLASSES_MAX; i++) {
+        server->class_baselines[i] = (struct stats_class_sums){0};
+        stats_class_add(server, i, &server->class_baselines[i]);
+    }
     server->disabled_ns = 0;
     server->disabled_count = 0;
     pthread_mutex_unlock(&server->admin_lock);

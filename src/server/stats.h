@@ -23,9 +23,21 @@ struct stats_sums {
 #undef COUNTER
 };
 
+/* The same of one size class. */
+struct stats_class_sums {
+#define COUNTER(name, doc) uint64_t name;
+#include "src/engine/class_counters.def"
+#undef COUNTER
+};
+
 void stats_sum(const struct server *server, struct stats_sums *sums);
 /* The same since the last `stats reset`. Takes the admin lock. */
 void stats_sum_since_reset(struct server *server, struct stats_sums *sums);
+
+/* Adds what was counted in the store's size class since the last `stats reset`. Takes the admin
+ * lock. */
+void stats_class_add_since_reset(struct server *server, unsigned class_id,
+                                 struct stats_class_sums *sums);
 
 /* The number that the store's size class `class_id` has in everything clients see: the same, or
  * less where larder has more than STATS_CLASSES_SHOWN_MAX. */

@@ -55,12 +55,24 @@ static bool stats_class_shown(const struct store *store, unsigned classes, unsig
     for (unsigned i = 0; i < folded; i++) {
         struct store_class_totals one;
         unsigned class_id = (shown - 1) * folded + i + 1;
-        if (class_id <= classes && store_class_totals(store, class_id, &one)) {
+        if (class_id <= classes) {
+            any = store_class_totals(store, class_id, &one) || any;
             stats_class_add(sum, &one);
-            any = true;
         }
     }
     return any;
+}
+
+/* What was counted in them. */
+static struct stats_class_sums stats_class_counted(struct server *server, unsigned classes,
+                                                   unsigned shown) {
+    struct stats_class_sums sums = {0};
+    unsigned folded = stats_classes_folded(classes);
+    unsigned last = shown * folded < classes ? shown * folded : classes;
+    for (unsigned i = (shown - 1) * folded + 1; i <= last; i++) {
+        stats_class_add_since_reset(server, i, &sums);
+    }
+    return sums;
 }
 
 struct stats_row {
@@ -128,9 +140,9 @@ enum outcome stats_items(struct admin_call *call) {
     return OUTCOME_NONE;
 }
 
-/* Hits by class are not counted: a reader writes nothing but the bucket line. */
 static void stats_slabs_class(struct admin_call *call, unsigned class_id,
-                              const struct store_class_totals *sum) {
+                              const struct store_class_totals *sum,
+                              const struct stats_class_sums *counted) {
     const struct stats_row rows[] = {
         {"chunk_size", sum->chunk_bytes},
         {"chunks_per_page", sum->chunks_per_page},
@@ -139,27 +151,26 @@ static void stats_slabs_class(struct admin_call *call, unsigned class_id,
         {"used_chunks", sum->chunks_used},
         {"free_chunks", sum->chunks_free},
         {"free_chunks_end", 0},
-        {"get_hits", 0},
-        {"cmd_set", 0},
-        {"delete_hits", 0},
-        {"incr_hits", 0},
-        {"decr_hits", 0},
-        {"cas_hits", 0},
-        {"cas_badval", 0},
-        {"touch_hits", 0},
+#define COUNTER(name, doc) {#name, counted->name},
+#include "src/engine/class_counters.def"
+#undef COUNTER
     };
     stats_rows(call, "", class_id, rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 enum outcome stats_slabs(struct admin_call *call) {
+    static const struct stats_class_sums nothing;
     struct server *server = call->context;
     struct store_totals totals;
     uint64_t active = 0;
     store_totals(server->store, &totals);
     for (unsigned shown = 1; shown <= STATS_CLASSES_SHOWN_MAX; shown++) {
         struct store_class_totals sum;
-        if (stats_class_shown(server->store, totals.classes, shown, &sum)) {
-            stats_slabs_class(call, shown, &sum);
+        struct stats_class_sums counted = stats_class_counted(server, totals.classes, shown);
+        bool used = stats_class_shown(server->store, totals.classes, shown, &sum);
+        /* The pages of a class may have gone, what was done with its items has not. */
+        if (used || memcmp(&counted, &nothing, sizeof(counted)) != 0) {
+            stats_slabs_class(call, shown, &sum, &counted);
             active++;
         }
     }

@@ -27,6 +27,7 @@ static bool find_live(struct reform *reform, struct cursor *cursor) {
         item_unlink(store, reform->p, cursor, LEAVE_EXPIRED, now);
         return false;
     }
+    reform->core->class_found = location_class(store, slot_location(cursor->slot));
     return true;
 }
 

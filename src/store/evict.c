@@ -29,11 +29,6 @@ struct hunt {
     struct cursor victims[EVICT_BATCH_MAX];
 };
 
-static unsigned location_class(const struct store *store, uint64_t location) {
-    uint32_t page = slab_location_page(&store->pool, location);
-    return atom_load_relaxed(&slab_page_of(&store->pool, page)->class_id);
-}
-
 uint64_t item_memcached_bytes(const struct store *store, struct item *item, uint32_t shape) {
     return store_item_bytes(store, ITEM_KEY_BYTES(shape), item_client_flags(item, shape),
                             item_value_bytes(item, shape));

@@ -59,6 +59,8 @@ static enum store_outcome decide_compared(struct attempt *attempt, const struct 
                                           uint64_t version) {
     const struct store_write *write = attempt->write;
     uint64_t token = item_token(cursor->item, cursor->shape, version);
+    attempt->core->class_found =
+        location_class(attempt->core->store, slot_location(cursor->slot));
     if (!attempt->core->store->config.token_in_items || write->compare_token == 0) {
         return STORE_EXISTS;
     }
@@ -117,56 +119,52 @@ static bool find_live(struct attempt *attempt, struct cursor *cursor) {
 
 /* The chunk of the live item serves the new one too: as large as needed, no larger than a new one
  * would be, short, not shared. */
-static bool fits_in_place(const struct attempt *attempt, const struct cursor *cursor) {
+static bool fits_in_place(struct attempt *attempt, const struct cursor *cursor) {
     const struct store *store = attempt->core->store;
     uint32_t bytes = item_total_bytes(attempt->shape);
-    uint32_t page = slab_location_page(&store->pool, slot_location(cursor->slot));
-    unsigned class_id = atom_load_relaxed(&slab_page_of(&store->pool, page)->class_id);
+    unsigned class_id = location_class(store, slot_location(cursor->slot));
+    attempt->class_id = class_id;
     return attempt->value != NULL && (cursor->shape & ITEM_CHAINED) == 0 &&
            bytes <= FILL_IN_HOLD_BYTES_MAX &&
            bytes <= store->pool.classes.chunk_bytes[class_id] &&
            class_id <= fit_class(store, attempt->p, bytes);
 }
 
-static void uncount_in_place(struct store *store, struct partition *p,
-                             const struct cursor *cursor) {
-    struct item *item = cursor->item;
-    uint64_t location = slot_location(cursor->slot);
-    uint32_t page = slab_location_page(&store->pool, location);
-    unsigned class_id = atom_load_relaxed(&slab_page_of(&store->pool, page)->class_id);
-    uint64_t bytes = item_memcached_bytes(store, item, cursor->shape);
-    atom_own_add(&p->counters.bytes, (uint64_t)0 - bytes);
-    atom_own_add(&p->classes[class_id].bytes, (uint64_t)0 - bytes);
-    if (item_expiry(item, cursor->shape) != 0) {
-        page_drop_expiry(store, location);
-    }
+/* What memcached would count less or more, both items being of one chunk and one key. */
+static uint64_t size_change(uint32_t before, uint32_t after) {
+    uint64_t flags = (after & ITEM_HAS_FLAGS) / (ITEM_HAS_FLAGS / 4u);
+    return ITEM_VALUE_BYTES(after) + flags - ITEM_VALUE_BYTES(before) -
+           (before & ITEM_HAS_FLAGS) / (ITEM_HAS_FLAGS / 4u);
 }
 
-static void count_in_place(struct attempt *attempt, const struct cursor *cursor) {
-    struct store *store = attempt->core->store;
-    uint64_t location = slot_location(cursor->slot);
-    uint32_t page = slab_location_page(&store->pool, location);
-    unsigned class_id = atom_load_relaxed(&slab_page_of(&store->pool, page)->class_id);
-    uint64_t bytes = item_memcached_bytes(store, cursor->item, attempt->shape);
-    atom_own_add(&attempt->p->counters.bytes, bytes);
-    atom_own_add(&attempt->p->classes[class_id].bytes, bytes);
-    atom_own_add(&attempt->p->counters.items_total, 1u);
-    if (attempt->expiry != 0) {
-        page_note_expiry(store, location, attempt->expiry);
+static void recount_in_place(struct attempt *attempt, const struct cursor *cursor) {
+    struct partition *p = attempt->p;
+    atom_own_add(&p->counters.items_total, 1u);
+    if (cursor->shape != attempt->shape) {
+        uint64_t bytes = size_change(cursor->shape, attempt->shape);
+        atom_own_add(&p->counters.bytes, bytes);
+        atom_own_add(&p->classes[attempt->class_id].bytes, bytes);
     }
 }
 
 static void overwrite_in_place(struct attempt *attempt, const struct cursor *cursor) {
+    struct store *store = attempt->core->store;
     struct item *item = cursor->item;
-    uncount_in_place(attempt->core->store, attempt->p, cursor);
+    uint64_t location = slot_location(cursor->slot);
+    if (item_expiry(item, cursor->shape) != 0) {
+        page_drop_expiry(store, location);
+    }
     bucket_change_begin(cursor->home);
     item_write_head(attempt, item);
     slab_fill(item_byte(item, item_value_offset(attempt->shape)), attempt->value->iov_base,
               attempt->value->iov_len);
     item_stamp(attempt, item);
-    index_relocate(cursor, slot_location(cursor->slot), SLOT_FETCHED);
+    index_relocate(cursor, location, SLOT_FETCHED);
     bucket_change_end(cursor->home);
-    count_in_place(attempt, cursor);
+    recount_in_place(attempt, cursor);
+    if (attempt->expiry != 0) {
+        page_note_expiry(store, location, attempt->expiry);
+    }
 }
 
 /* The new item inherits the old one's place and counter. */
@@ -240,15 +238,21 @@ enum store_outcome link_attempt(struct attempt *attempt) {
     enum store_outcome outcome =
         live ? decide_live(attempt, &cursor) : decide_absent(attempt);
     if (outcome != STORE_OK) {
+        attempt->core->class_stored =
+            attempt->location != 0
+                ? location_class(attempt->core->store, attempt->location)
+                : fit_class(attempt->core->store, attempt->p, item_total_bytes(attempt->shape));
         return outcome;
     }
     if (live && attempt->location == 0 && fits_in_place(attempt, &cursor)) {
         overwrite_in_place(attempt, &cursor);
+        attempt->core->class_stored = attempt->class_id;
         return STORE_OK;
     }
     if (attempt->location == 0 && !take_and_fill(attempt)) {
         return STORE_OK;
     }
+    attempt->core->class_stored = location_class(attempt->core->store, attempt->location);
     if (live) {
         link_over(attempt, &cursor);
     } else {

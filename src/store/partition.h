@@ -155,6 +155,7 @@ struct store {
     struct slab_pool pool;
     uint32_t partition_count;
     uint32_t page_rows_shift; /* log2 of rows a page */
+    uint32_t small_value_bytes; /* values up to it fit -I and one chunk, whatever comes with them */
     struct partition *partitions;
     _Atomic(struct store_core *) *cores;
     _Atomic uint32_t *sweeps; /* by core: store second in which its share of the pages was begun */
@@ -200,9 +201,16 @@ struct store_core {
     struct shrink shrink;
     uint32_t expiry_page;  /* page to look at next */
     struct visit visit;
+    uint32_t class_stored; /* see store_class_stored(), store_class_found() */
+    uint32_t class_found;
     _Atomic uint64_t read_retries;
     uint8_t *scratch; /* for append and the like: the largest chunk twice */
 };
+
+static inline unsigned location_class(const struct store *store, uint64_t location) {
+    uint32_t page = slab_location_page(&store->pool, location);
+    return atom_load_relaxed(&slab_page_of(&store->pool, page)->class_id);
+}
 
 static inline struct partition *partition_of(const struct store *store, uint64_t hash) {
     return &store->partitions[hash_partition(hash, store->partition_count)];
@@ -457,7 +465,7 @@ struct attempt {
     uint32_t expiry;             /* of the item to be */
     bool changed;                /* expect_version was not met */
     enum need need;
-    unsigned class_id; /* for NEED_CHUNK */
+    unsigned class_id; /* of the chunk, also of one that is needed */
 };
 
 /* The marks that few writes ask for. */

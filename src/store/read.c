@@ -72,22 +72,43 @@ void store_prefetch_item(struct store_core *core, uint64_t hash) {
     }
 }
 
-void item_head(const struct store *store, uint64_t slot, uint32_t shape, struct store_head *head) {
-    uint64_t location = slot_location(slot);
-    struct item *item = item_at(store, location);
-    head->version = atom_load_relaxed(&item->version);
-    head->token = store->config.token_in_items ? item_token(item, shape, head->version) : 0;
+/* What only an item with marks has. */
+static void head_fill_marked(struct item *item, uint32_t shape, struct store_head *head) {
+    head->token = item_token(item, shape, head->version);
     head->value_bytes = item_value_bytes(item, shape);
     head->client_flags = item_client_flags(item, shape);
     head->expiry = item_expiry(item, shape);
-    head->accessed = atom_load_relaxed(&item->accessed);
-    head->key_bytes = (uint8_t)ITEM_KEY_BYTES(shape);
-    head->class_id = atom_load_relaxed(
-        &slab_page_of(&store->pool, slab_location_page(&store->pool, location))->class_id);
-    head->fetched = (slot & SLOT_FETCHED) != 0;
     head->stale = (shape & ITEM_STALE) != 0;
     head->win_sent = (shape & ITEM_WIN_SENT) != 0;
     head->key_is_binary = (shape & ITEM_KEY_BINARY) != 0;
+}
+
+__attribute__((always_inline)) static inline void
+head_fill(const struct store *store, uint64_t slot, uint32_t shape, struct store_head *head) {
+    uint64_t location = slot_location(slot);
+    struct item *item = item_at(store, location);
+    head->version = atom_load_relaxed(&item->version);
+    head->token = head->version;
+    head->value_bytes = ITEM_VALUE_BYTES(shape);
+    head->client_flags = 0;
+    head->expiry = 0;
+    head->accessed = atom_load_relaxed(&item->accessed);
+    head->key_bytes = (uint8_t)ITEM_KEY_BYTES(shape);
+    head->class_id = (uint8_t)location_class(store, location);
+    head->fetched = (slot & SLOT_FETCHED) != 0;
+    head->stale = false;
+    head->win_sent = false;
+    head->key_is_binary = false;
+    if ((shape & ITEM_MARKS) != 0) {
+        head_fill_marked(item, shape, head);
+    }
+    if (__builtin_expect(!store->config.token_in_items, 0)) {
+        head->token = 0;
+    }
+}
+
+void item_head(const struct store *store, uint64_t slot, uint32_t shape, struct store_head *head) {
+    head_fill(store, slot, shape, head);
 }
 
 /* Copies a chained value. Every hop is checked before its link or length is used. */
@@ -214,7 +235,7 @@ static enum look_result look_at_item(struct look *look) {
         !slab_equal(item_byte(item, item_key_offset(shape)), look->key->data, look->key->len)) {
         return look_is_valid(look) ? LOOK_OTHER : LOOK_AGAIN;
     }
-    item_head(store, look->slot, shape, look->head);
+    head_fill(store, look->slot, shape, look->head);
 #ifndef LARDER_PLANT_LENGTH_UNCHECKED
     if (!look_is_valid(look)) {
         return LOOK_AGAIN;

@@ -81,6 +81,7 @@ enum store_outcome store_remove(struct store_core *core, const struct store_key 
     if (index_find(store, p, key, &cursor)) {
         uint64_t version = atom_load_relaxed(&cursor.item->version);
         bool dead = item_is_dead(p, version, item_expiry(cursor.item, cursor.shape), core->now);
+        core->class_found = location_class(store, slot_location(cursor.slot));
         if (dead) {
             item_unlink(store, p, &cursor, LEAVE_EXPIRED, core->now);
         } else if (token_differs(store, removal, item_token(cursor.item, cursor.shape, version))) {

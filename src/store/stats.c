@@ -137,6 +137,24 @@ bool store_class_totals(const struct store *store, unsigned class_id,
     return true;
 }
 
+unsigned store_class_stored(const struct store_core *core) {
+    return core->class_stored;
+}
+
+unsigned store_class_found(const struct store_core *core) {
+    return core->class_found;
+}
+
+unsigned store_class_for(const struct store_core *core, const struct store_key *key,
+                         uint32_t client_flags, uint64_t value_bytes) {
+    const struct store *store = core->store;
+    uint32_t fields = client_flags != 0 ? (uint32_t)ITEM_HAS_FLAGS : 0;
+    return write_needs_chain(store, fields, key->len, value_bytes)
+               ? store->pool.classes.count
+               : fit_class(store, partition_of(store, key->hash),
+                           item_key_offset(fields) + key->len + value_bytes);
+}
+
 void store_counters_reset(struct store *store) {
     struct store_totals totals;
     pthread_mutex_lock(&store->flush_mutex);

@@ -47,6 +47,8 @@ bool store_item_fits(const struct store *store, uint32_t key_bytes, uint32_t cli
                store->config.item_bytes_max;
 }
 
+_Static_assert(STORE_CLASSES_MAX == SLAB_CLASSES_MAX, "what store.h says");
+
 /* -- life -------------------------------------------------------------------------------------- */
 
 /* Zeroed memory in whole pages of its own: what all cores share is not mixed with what one owns,
@@ -133,6 +135,16 @@ static bool store_start(struct store *store) {
     return ok;
 }
 
+/* The longest value that needs no look at its size with the longest key and all fields. */
+static uint32_t small_value_bytes(const struct store *store) {
+    uint64_t most = store_item_bytes(store, STORE_KEY_BYTES_MAX, 1, 0);
+    uint64_t value = store->config.item_bytes_max > most ? store->config.item_bytes_max - most : 0;
+    uint32_t fields = ITEM_HAS_EXPIRY | ITEM_HAS_FLAGS | ITEM_HAS_TOKEN;
+    uint32_t room = slab_chunk_bytes_max(&store->pool.classes) - item_key_offset(fields) -
+                    STORE_KEY_BYTES_MAX;
+    return value < room ? (uint32_t)value : room;
+}
+
 struct store *store_create(const struct store_config *config) {
     struct store *store = shared_alloc(sizeof(*store));
     if (store == NULL) {
@@ -160,6 +172,7 @@ struct store *store_create(const struct store_config *config) {
         return NULL;
     }
     store->page_rows_shift = store->pool.page_shift - 6;
+    store->small_value_bytes = small_value_bytes(store);
     bool ok = true;
     for (uint32_t i = 0; i < store->partition_count; i++) {
         ok = partition_init(store, i) && ok;

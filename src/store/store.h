@@ -28,6 +28,7 @@ struct store_core;
 #define STORE_KEY_BYTES_MAX 250u
 #define STORE_PARTITIONS_MAX 512u
 #define STORE_EXPIRY_NEVER 0u
+#define STORE_CLASSES_MAX 200u /* size classes are numbered from 1 */
 
 enum store_outcome {
     STORE_OK,          /* stored, deleted, touched, counted */
@@ -404,9 +405,18 @@ unsigned store_partitions(const struct store *store);
 void store_evictions_watch(struct store *store, bool on);
 /* The number of classes; constant. */
 unsigned store_class_count(const struct store *store);
-/* Classes are numbered 1..store_totals.classes; false for one that never had a page. */
+/* Classes are numbered 1..store_totals.classes; false for one that has and had nothing to tell. */
 bool store_class_totals(const struct store *store, unsigned class_id,
                         struct store_class_totals *totals);
+
+/* The size class of the item that the core's last put or commit stored, or would have stored; known
+ * after STORE_OK, NOT_STORED, EXISTS and NOT_FOUND. */
+unsigned store_class_stored(const struct store_core *core);
+/* The size class of the item that the core's last compare, delete, touch or count found. */
+unsigned store_class_found(const struct store_core *core);
+/* The size class that an item of these sizes, without expiry, would be in. */
+unsigned store_class_for(const struct store_core *core, const struct store_key *key,
+                         uint32_t client_flags, uint64_t value_bytes);
 
 /* Sets the base of the counters that `stats reset` zeroes (a baseline, the counters go on). */
 void store_counters_reset(struct store *store);

@@ -285,40 +285,60 @@ put_joined(struct store_core *core, const struct store_write *write, const struc
     if (!store_item_fits(store, write->key.len, write->client_flags, value->iov_len)) {
         return STORE_TOO_LARGE;
     }
+    enum store_outcome outcome;
     if (write_needs_chain(store, 0, write->key.len, value->iov_len)) {
-        return put_chained(core, write, value, token);
+        outcome = put_chained(core, write, value, token);
+    } else {
+        struct extension ext = {.core = core,
+                                .write = write,
+                                .piece = value,
+                                .piece_bytes = value->iov_len,
+                                .token = token};
+        outcome = extend(&ext);
     }
-    struct extension ext = {.core = core,
-                            .write = write,
-                            .piece = value,
-                            .piece_bytes = value->iov_len,
-                            .token = token};
-    return extend(&ext);
+    /* memcached's way: of the piece, not of what it was joined to */
+    core->class_stored = store_class_for(core, &write->key, write->client_flags, value->iov_len);
+    return outcome;
+}
+
+/* A value whose size decides what is to be done. */
+__attribute__((noinline)) static enum store_outcome
+put_sized(struct store_core *core, const struct store_write *write, const struct iovec *value,
+          uint64_t *token, bool *single) {
+    struct store *store = core->store;
+    enum store_outcome outcome = STORE_OK;
+    *single = false;
+    if (!store_item_fits(store, write->key.len, write->client_flags, value->iov_len)) {
+        outcome = STORE_TOO_LARGE;
+    } else if (write_needs_chain(store, write_marks(write, value->iov_len), write->key.len,
+                                 value->iov_len)) {
+        outcome = put_chained(core, write, value, token);
+    } else {
+        *single = true;
+    }
+    return outcome;
 }
 
 __attribute__((always_inline)) static inline enum store_outcome
 put_any(struct store_core *core, const struct store_write *write, const struct iovec *value,
         uint64_t *token) {
-    struct store *store = core->store;
+    enum store_outcome outcome = STORE_OK;
+    bool single = true;
     if (write->mode == STORE_APPEND || write->mode == STORE_PREPEND) {
         return put_joined(core, write, value, token);
     }
-    if (!store_item_fits(store, write->key.len, write->client_flags, value->iov_len)) {
-        link_failed_set(core, write, STORE_TOO_LARGE);
-        return STORE_TOO_LARGE;
+    if (__builtin_expect(value->iov_len > core->store->small_value_bytes, 0)) {
+        outcome = put_sized(core, write, value, token, &single);
     }
-    uint32_t marks = write_marks(write, value->iov_len);
-    enum store_outcome outcome;
-    if (write_needs_chain(store, marks, write->key.len, value->iov_len)) {
-        outcome = put_chained(core, write, value, token);
-    } else {
+    if (single) {
         struct attempt attempt;
         attempt_init(&attempt, core, write, token);
         attempt.value = value;
-        attempt.shape = marks | write->key.len | (uint32_t)value->iov_len << ITEM_VALUE_SHIFT;
+        attempt.shape = write_marks(write, value->iov_len) | write->key.len |
+                        (uint32_t)value->iov_len << ITEM_VALUE_SHIFT;
         outcome = put_single(&attempt);
     }
-    if (outcome == STORE_NO_MEMORY) {
+    if (outcome == STORE_NO_MEMORY || outcome == STORE_TOO_LARGE) {
         link_failed_set(core, write, outcome);
     }
     return outcome;
@@ -346,6 +366,7 @@ enum store_outcome store_delete(struct store_core *core, const struct store_key 
     if (index_find(store, p, key, &cursor)) {
         bool dead = item_is_dead(p, atom_load_relaxed(&cursor.item->version),
                                  item_expiry(cursor.item, cursor.shape), core->now);
+        core->class_found = location_class(store, slot_location(cursor.slot));
         item_unlink(store, p, &cursor, dead ? LEAVE_EXPIRED : LEAVE_DELETED, core->now);
         outcome = dead ? STORE_NOT_FOUND : STORE_OK;
     }

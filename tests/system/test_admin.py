@@ -250,6 +250,40 @@ def what_the_exporter_reads_is_there(server, peer):
         want(settings[key] in ("yes", "no"), "%s is %s" % (key, settings[key]))
 
 
+SLAB_COUNTS = {b"get_hits": (3, 2), b"cmd_set": (5, 1), b"delete_hits": (1, 1),
+               b"incr_hits": (2, 0), b"decr_hits": (1, 0), b"cas_hits": (1, 0),
+               b"cas_badval": (1, 0), b"touch_hits": (2, 1)}
+
+
+def slabs_counts_by_class(server, peer):
+    """Each hit and each storage attempt counts for the class of the item, and goes at a reset."""
+    client = server.client()
+    large = b"x" * 30000
+    client.send(b"set n 0 0 1\r\n5\r\nadd n 0 0 1\r\n6\r\nset big 0 0 30000\r\n" + large +
+                b"\r\nget n big\r\nmg n v\r\nmg big\r\nincr n 1\r\nma n\r\ndecr n 1\r\n"
+                b"gets n\r\n")
+    while not (line := client.line()).startswith(b"VALUE n 0 1 "):
+        want(line is not None and not line.startswith(b"ERROR"), "the commands failed")
+    unique = line.split()[-1]
+    client.send(b"cas n 0 0 1 1%s\r\n7\r\ncas n 0 0 1 %s\r\n7\r\ncas no 0 0 1 1\r\n7\r\n"
+                b"touch n 0\r\ngat 0 n\r\ntouch big 0\r\ndelete n\r\ndelete big\r\n"
+                b"get n big\r\n" % (unique, unique))
+    while client.line() != b"NOT_FOUND":
+        pass
+    while client.line() != b"DELETED":
+        pass
+    want(client.line() == b"DELETED" and client.line() == b"END", "the items are not gone")
+    slabs = client.stats(b"slabs")
+    for name, wanted in SLAB_COUNTS.items():
+        seen = sorted(int(value) for key, value in slabs.items()
+                      if key.endswith(":" + name.decode()) and value != "0")
+        want(seen == sorted(count for count in wanted if count), "%s: %s" % (name, seen))
+    client.ask(b"stats reset")
+    slabs = client.stats(b"slabs")
+    want(not [key for key, value in slabs.items()
+              if key.split(":")[-1].encode() in SLAB_COUNTS and value != "0"], "not reset")
+
+
 def binary_stats_are_packets(server, peer):
     """Whatever is asked for: nothing comes as lines."""
     for key, statuses in ((b"", {0}), (b"items", {0}), (b"settings", {0}), (b"conns", {1}),
@@ -318,6 +352,7 @@ TESTS = (
     (a_slow_watcher_is_told_what_it_missed, ["-o", "watcher_logbuf_size=8"]),
     (twenty_watchers_are_the_limit, []),
     (what_the_exporter_reads_is_there, []),
+    (slabs_counts_by_class, ["-m", "1024"]),
     (binary_stats_are_packets, []),
     (memcached_tool_works, []),
     (a_crawl_frees_what_has_expired, ["-o", "debugtime"]),
