@@ -1,4 +1,5 @@
 # docs: pages that ship, and the man pages, which the programs print from their tables
+EXTRA_DIST += docs/protection.md
 EXTRA_DIST += docs/rings.md
 if CROSS_COMPILING
 # they cannot run here

@@ -8,6 +8,7 @@
  *     node_reply.c       what it answers, checked and given to the operations
  *     node_warm.c        a primary that is back: whether it is warm
  *     op_pair.c          both copies of a pair: written, repaired
+ *     compute.c          get_or_compute, on the calls; origin.c: who computes in this process
  *     loop.c             waits for all of them, with timers
  *     conn, secure, resolve, wire, latency   know nothing of the above
  *
@@ -197,6 +198,7 @@ struct larder {
     uint64_t now_ns;
     uint64_t timer_ns; /* the earliest of all, or earlier */
     uint64_t random;
+    struct bytes kept; /* a value that outlives the request it came with, until the next call */
     char why[WHY_BYTES_MAX];
 };
 

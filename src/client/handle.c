@@ -141,6 +141,7 @@ void larder_destroy(struct larder *larder) {
     secure_context_destroy(larder->secure);
     ring_destroy(larder->ring);
     config_servers_fini(&larder->servers);
+    bytes_fini(&larder->kept);
     free(larder->nodes);
     free(larder->positions);
     free(larder->active);

@@ -140,7 +140,8 @@ enum larder_mark {
     LARDER_MARK_WON = 1,    /* this caller shall compute it (meta W) */
     LARDER_MARK_STALE = 2,  /* it was marked stale (meta X) */
     LARDER_MARK_SENT = 4,   /* another caller has been told to compute it (meta Z) */
-    LARDER_MARK_REPLICA = 8 /* the replica answered */
+    LARDER_MARK_REPLICA = 8, /* the replica answered */
+    LARDER_MARK_COMPUTED = 16 /* larder_get_or_compute: by or for this call */
 };
 
 struct larder_item {
@@ -344,6 +345,56 @@ LARDER_API void larder_pool_destroy(struct larder_pool *pool);
 LARDER_API LARDER_MUST_CHECK struct larder *larder_pool_take(struct larder_pool *pool,
                                                              unsigned wait_ms);
 LARDER_API void larder_pool_return(struct larder_pool *pool, struct larder *larder);
+
+/* ---- Against stampedes --------------------------------------------------------------------- */
+
+/* What the computations of a process have in common, and its `origin_` options: one at a time a
+ * key, `origin_computes` in all. Any thread may use it, with any handle. */
+struct larder_origin;
+
+/* NULL: no memory. */
+LARDER_API LARDER_MUST_CHECK struct larder_origin *larder_origin_create(
+    const struct larder_config *config);
+/* No call may be under way with it. NULL is allowed. */
+LARDER_API void larder_origin_destroy(struct larder_origin *origin);
+
+/* What a computation gives. */
+struct larder_output {
+    uint32_t flags;
+    uint32_t ttl_s; /* at first that of struct larder_compute */
+};
+/* Appends to the value. False: no memory; the computation has failed then. */
+LARDER_API bool larder_output_write(struct larder_output *output, const void *data, size_t bytes);
+
+/* Computes the key's value; false: it could not. It is called in the thread of the call and must
+ * not use its handle. It ends within a limit of its own: nothing can interrupt it. */
+typedef bool larder_compute_function(void *context, const struct larder_key *key,
+                                     struct larder_output *output);
+struct larder_compute {
+    larder_compute_function *function;
+    void *context;
+    uint32_t ttl_s; /* how long the value is good; 0: until it is deleted or marked stale */
+};
+
+/* Gets the key's value, or has it computed and stored by one of all who want it, in whatever
+ * process. The others get the old value where there is one (`origin_stale`), or wait.
+ *
+ *     LARDER_HIT        the value; with LARDER_MARK_COMPUTED it has just been computed
+ *     LARDER_STALE      the old value: it is being computed, or could not be
+ *     LARDER_FAILED     the computation failed, now or less than `origin_backoff_ms` ago
+ *     LARDER_TIMED_OUT  another has computed it for longer than `origin_wait_ms`, or there was no
+ *                       room among `origin_computes` for so long
+ *
+ * A call that does not compute ends within `origin_wait_ms` and two requests. Where servers do not
+ * answer, values are computed and not stored. Values are stored with a trailer of 24 bytes that
+ * larder_get() shows; docs/protection.md has its layout. `item` may be NULL. To have a value
+ * computed
+ * anew: LARDER_DELETE, with LARDER_INVALIDATE if the old one may be served meanwhile. */
+LARDER_API enum larder_result larder_get_or_compute(struct larder *larder,
+                                                    struct larder_origin *origin,
+                                                    const struct larder_key *key,
+                                                    const struct larder_compute *compute,
+                                                    struct larder_item *item);
 
 #ifdef __cplusplus
 }

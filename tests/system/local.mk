@@ -17,9 +17,12 @@ SYSTEM_TESTS += tests/system/test_liblarder.py
 SYSTEM_TESTS += tests/system/test_liblarder_faults.py
 SYSTEM_TESTS += tests/system/test_process.py
 SYSTEM_TESTS += tests/system/test_ring_agreement.py
+SYSTEM_TESTS += tests/system/test_stampede.py
 SYSTEM_TESTS += tests/system/test_tls.py
 SYSTEM_TESTS += tests/system/test_transcripts.py
 
 # liblarder behind a pipe
 SYSTEM_HELPERS = tests/system/liblarder_driver
+SYSTEM_HELPERS += tests/system/liblarder_herd
+tests_system_liblarder_herd_LDADD = $(CLIENT_LIBS)
 tests_system_liblarder_driver_LDADD = $(CLIENT_LIBS)
