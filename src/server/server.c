@@ -52,6 +52,7 @@ static bool server_store_create(struct server *server, uint64_t hash_seed) {
         .temporary_ttl = settings->temporary_ttl_enabled ? settings->temporary_ttl_s : 0,
         .evict = settings->evictions_enabled,
         .token_in_items = settings->cas_enabled,
+        .track_sizes = settings->track_sizes,
         .huge_pages = settings->large_pages,
         .lock_memory = settings->lock_memory,
         .evicted = watch_evicted,

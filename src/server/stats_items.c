@@ -10,7 +10,6 @@
 
 enum {
     STATS_NAME_BYTES = 64,
-    STATS_SIZE_STEP = 32, /* of `stats sizes` */
 };
 
 static void stats_class_add(struct store_class_totals *sum,
@@ -30,6 +29,9 @@ static void stats_class_add(struct store_class_totals *sum,
     sum->expired_unfetched += other->expired_unfetched;
     sum->reclaimed += other->reclaimed;
     sum->expired_upkeep += other->expired_upkeep;
+    sum->checked_upkeep += other->checked_upkeep;
+    sum->evicted_active += other->evicted_active;
+    sum->promotions += other->promotions;
     sum->no_memory += other->no_memory;
     if (other->age_oldest > sum->age_oldest) {
         sum->age_oldest = other->age_oldest;
@@ -110,12 +112,12 @@ static void stats_items_class(struct admin_call *call, unsigned class_id,
         {"reclaimed", sum->reclaimed},
         {"expired_unfetched", sum->expired_unfetched},
         {"evicted_unfetched", sum->evicted_unfetched},
-        {"evicted_active", 0},
+        {"evicted_active", sum->evicted_active},
         {"crawler_reclaimed", sum->expired_upkeep},
-        {"crawler_items_checked", 0},
+        {"crawler_items_checked", sum->checked_upkeep},
         {"lrutail_reflocked", 0},
         {"moves_to_cold", 0},
-        {"moves_to_warm", 0},
+        {"moves_to_warm", sum->promotions},
         {"moves_within_lru", 0},
         {"direct_reclaims", 0},
         {"hits_to_hot", 0},
@@ -180,44 +182,20 @@ enum outcome stats_slabs(struct admin_call *call) {
     return OUTCOME_NONE;
 }
 
-static void stats_size(struct admin_call *call, uint64_t size, uint64_t items) {
-    char name[STATS_NAME_BYTES];
-    snprintf(name, sizeof(name), "%llu", (unsigned long long)size);
-    admin_stat_u64(call, name, items);
-}
-
-static uint64_t stats_size_of_class(const struct store_class_totals *sum) {
-    uint64_t average = (sum->bytes + sum->items - 1) / sum->items;
-    return (average + STATS_SIZE_STEP - 1) / STATS_SIZE_STEP * STATS_SIZE_STEP;
-}
-
-/* With -o track_sizes. The items of a class, at the average of their sizes: classes are a few
- * percent apart, and nothing is counted for it. */
+/* With -o track_sizes. */
 enum outcome stats_sizes(struct admin_call *call) {
     struct server *server = call->context;
-    struct store_totals totals;
-    uint64_t size = 0;
-    uint64_t items = 0;
+    uint32_t end = store_sizes_end(server->store);
     if (!server->settings->track_sizes) {
         admin_stat_text(call, "sizes_status", "disabled");
-        admin_stat_end(call);
-        return OUTCOME_NONE;
     }
-    store_totals(server->store, &totals);
-    for (unsigned i = 1; i <= totals.classes; i++) {
-        struct store_class_totals sum;
-        if (!store_class_totals(server->store, i, &sum) || sum.items == 0) {
-            continue;
+    for (uint32_t step = 0; step < end; step++) {
+        uint64_t items = store_sizes_count(server->store, step);
+        if (items != 0) {
+            char name[STATS_NAME_BYTES];
+            snprintf(name, sizeof(name), "%llu", (unsigned long long)step * STORE_SIZE_STEP);
+            admin_stat_u64(call, name, items);
         }
-        if (stats_size_of_class(&sum) != size && items != 0) {
-            stats_size(call, size, items);
-            items = 0;
-        }
-        size = stats_size_of_class(&sum);
-        items += sum.items;
-    }
-    if (items != 0) {
-        stats_size(call, size, items);
     }
     admin_stat_end(call);
     return OUTCOME_NONE;

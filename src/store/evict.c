@@ -69,6 +69,7 @@ static void count_evicted(struct partition *p, struct partition_class *class, st
     }
     if (slot_freq(slot) != 0) {
         atom_own_add(&p->counters.evicted_active, 1u);
+        atom_own_add(&class->evicted_active, 1u);
     }
     if (item_expiry(item, atom_load_relaxed(&item->shape)) != 0) {
         atom_own_add(&class->evicted_nonzero, 1u);
@@ -102,6 +103,7 @@ void item_account(struct store *store, struct partition *p, struct item *item, u
     atom_own_add(&p->counters.bytes, bytes);
     atom_own_add(&class->items, 1u);
     atom_own_add(&class->bytes, bytes);
+    sizes_count(p, bytes, 1);
     p->chunk_bytes += chunk_bytes;
     if ((slot & SLOT_MAIN) == 0) {
         p->small_bytes += chunk_bytes;
@@ -132,6 +134,7 @@ void item_discard(struct store *store, struct partition *p, uint64_t slot, enum 
     atom_own_add(&p->counters.bytes, (uint64_t)0 - bytes);
     atom_own_add(&class->items, (uint64_t)-1);
     atom_own_add(&class->bytes, (uint64_t)0 - bytes);
+    sizes_count(p, bytes, (uint32_t)-1);
     p->chunk_bytes -= chunk_bytes;
     if ((slot & SLOT_MAIN) == 0) {
         p->small_bytes -= chunk_bytes;
@@ -288,7 +291,9 @@ static void choose_small(struct hunt *hunt) {
         bool kept = slot_freq(cursor.slot) != 0 || is_spared(store, cursor.item, hunt->now);
         if (kept && !hunt->force) {
             promote(store, p, &cursor);
+            unsigned class_id = location_class(store, slot_location(cursor.slot));
             atom_own_add(&p->counters.promotions, 1u);
+            atom_own_add(&p->classes[class_id].promotions, 1u);
         } else {
             /* All that a ghost needs of the hash: bucket bits from the fragment, tag of the
              * slot. */

@@ -143,7 +143,8 @@ static bool visit_step(struct store_core *core) {
     if (!visit->begun) {
         visit_begin(visit, meta);
     }
-    unsigned chunks = store->pool.classes.per_page[atom_load_relaxed(&meta->class_id)];
+    unsigned class_id = atom_load_relaxed(&meta->class_id);
+    unsigned chunks = store->pool.classes.per_page[class_id];
     for (unsigned i = 0; i < VISIT_BATCH; i++) {
         visit->index = slab_page_next_used(&store->pool, visit->page, visit->index);
         if (visit->index >= chunks) {
@@ -151,6 +152,8 @@ static bool visit_step(struct store_core *core) {
             return false;
         }
         uint64_t location = slab_chunk_location(&store->pool, visit->page, visit->index);
+        atom_own_add(&visit->p->counters.checked_upkeep, 1u);
+        atom_own_add(&visit->p->classes[class_id].checked_upkeep, 1u);
         if (visit_chunk(core, location)) {
             return false;
         }

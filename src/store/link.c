@@ -142,6 +142,12 @@ static void recount_in_place(struct attempt *attempt, const struct cursor *curso
     atom_own_add(&p->counters.items_total, 1u);
     if (cursor->shape != attempt->shape) {
         uint64_t bytes = size_change(cursor->shape, attempt->shape);
+        if (__builtin_expect(p->sizes != NULL, 0)) {
+            uint64_t after =
+                item_memcached_bytes(attempt->core->store, cursor->item, attempt->shape);
+            sizes_change(p, after - bytes, (uint32_t)-1);
+            sizes_change(p, after, 1);
+        }
         atom_own_add(&p->counters.bytes, bytes);
         atom_own_add(&p->classes[attempt->class_id].bytes, bytes);
     }

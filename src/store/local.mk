@@ -19,6 +19,7 @@ libstore_a_SOURCES += src/store/plan.h
 libstore_a_SOURCES += src/store/queue.c
 libstore_a_SOURCES += src/store/read.c
 libstore_a_SOURCES += src/store/remove.c
+libstore_a_SOURCES += src/store/sizes.c
 libstore_a_SOURCES += src/store/slot.h
 libstore_a_SOURCES += src/store/space.c
 libstore_a_SOURCES += src/store/stats.c

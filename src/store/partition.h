@@ -67,9 +67,12 @@ struct partition_class {
     _Atomic uint64_t evicted;
     _Atomic uint64_t evicted_nonzero;
     _Atomic uint64_t evicted_unfetched;
+    _Atomic uint64_t evicted_active;
     _Atomic uint64_t expired_unfetched;
     _Atomic uint64_t reclaimed;
     _Atomic uint64_t expired_upkeep;
+    _Atomic uint64_t checked_upkeep;
+    _Atomic uint64_t promotions;
     _Atomic uint64_t no_memory;
     _Atomic uint32_t evicted_age_last;
 };
@@ -95,6 +98,7 @@ struct partition_counters {
     _Atomic uint64_t expired_unfetched;
     _Atomic uint64_t reclaimed;
     _Atomic uint64_t expired_upkeep;
+    _Atomic uint64_t checked_upkeep;
     _Atomic uint64_t no_memory;
     _Atomic uint64_t too_large;
     _Atomic uint64_t page_moves;
@@ -139,6 +143,8 @@ struct partition {
     _Atomic uint64_t lent_bytes;        /* any core */
     _Atomic uint64_t limbo_bytes;       /* lock */
     struct partition_counters counters;
+    _Atomic uint32_t *sizes;      /* items by size; NULL: not counted. Lock; read by stats */
+    _Atomic uint32_t sizes_end;   /* no item ever was so large, in steps */
     struct fit fit;
     struct partition_class classes[SLAB_CLASSES_MAX + 1];
 };
@@ -402,6 +408,20 @@ unsigned fit_class(const struct store *store, const struct partition *p, uint64_
 /* The same for a chunk about to be taken: counts the demand and now and then reviews which classes
  * are worth their pages. Under the lock. */
 unsigned fit_class_counted(const struct store *store, struct partition *p, uint64_t bytes);
+
+/* -- sizes.c ----------------------------------------------------------------------------------- */
+
+/* False: no memory. */
+MUST_CHECK bool sizes_init(const struct store *store, struct partition *p);
+void sizes_fini(struct partition *p);
+/* Counts items of `bytes` more (or, wrapping, less). Only where p->sizes is there. */
+void sizes_change(struct partition *p, uint64_t bytes, uint32_t change);
+
+static inline void sizes_count(struct partition *p, uint64_t bytes, uint32_t change) {
+    if (__builtin_expect(p->sizes != NULL, 0)) {
+        sizes_change(p, bytes, change);
+    }
+}
 
 /* -- lend.c ------------------------------------------------------------------------------------ */
 

@@ -14,6 +14,7 @@ static void add_partition(struct store_totals *totals, const struct partition *p
     totals->expired_unfetched += atom_load_relaxed(&from->expired_unfetched);
     totals->reclaimed += atom_load_relaxed(&from->reclaimed);
     totals->expired_upkeep += atom_load_relaxed(&from->expired_upkeep);
+    totals->checked_upkeep += atom_load_relaxed(&from->checked_upkeep);
     totals->no_memory += atom_load_relaxed(&from->no_memory);
     totals->too_large += atom_load_relaxed(&from->too_large);
     totals->page_moves += atom_load_relaxed(&from->page_moves);
@@ -71,6 +72,7 @@ void store_totals(const struct store *store, struct store_totals *totals) {
     totals->expired_unfetched -= base->expired_unfetched;
     totals->reclaimed -= base->reclaimed;
     totals->expired_upkeep -= base->expired_upkeep;
+    totals->checked_upkeep -= base->checked_upkeep;
     totals->no_memory -= base->no_memory;
     totals->too_large -= base->too_large;
 }
@@ -106,6 +108,9 @@ static bool class_totals_raw(const struct store *store, unsigned class_id,
         totals->expired_unfetched += atom_load_relaxed(&from->expired_unfetched);
         totals->reclaimed += atom_load_relaxed(&from->reclaimed);
         totals->expired_upkeep += atom_load_relaxed(&from->expired_upkeep);
+        totals->checked_upkeep += atom_load_relaxed(&from->checked_upkeep);
+        totals->evicted_active += atom_load_relaxed(&from->evicted_active);
+        totals->promotions += atom_load_relaxed(&from->promotions);
         totals->no_memory += atom_load_relaxed(&from->no_memory);
         uint32_t age = atom_load_relaxed(&from->evicted_age_last);
         totals->evicted_age_last = age > totals->evicted_age_last ? age : totals->evicted_age_last;
@@ -133,6 +138,9 @@ bool store_class_totals(const struct store *store, unsigned class_id,
     totals->expired_unfetched -= base.expired_unfetched;
     totals->reclaimed -= base.reclaimed;
     totals->expired_upkeep -= base.expired_upkeep;
+    totals->checked_upkeep -= base.checked_upkeep;
+    totals->evicted_active -= base.evicted_active;
+    totals->promotions -= base.promotions;
     totals->no_memory -= base.no_memory;
     return true;
 }

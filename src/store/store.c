@@ -84,7 +84,7 @@ static bool partition_init(struct store *store, uint32_t number) {
     for (unsigned i = 0; i <= SLAB_CLASSES_MAX; i++) {
         slab_bin_init(&p->classes[i].bin, i);
     }
-    return index_init(store, p);
+    return sizes_init(store, p) && index_init(store, p);
 }
 
 /* The first page of each table, and one to spare. */
@@ -115,6 +115,7 @@ static bool pool_init(struct store *store) {
 static void partitions_free(struct store *store) {
     for (uint32_t i = 0; i < store->partition_count; i++) {
         index_fini(store, &store->partitions[i]);
+        sizes_fini(&store->partitions[i]);
     }
     free(store->partitions);
 }

@@ -28,6 +28,7 @@ struct store_core;
 #define STORE_KEY_BYTES_MAX 250u
 #define STORE_PARTITIONS_MAX 512u
 #define STORE_EXPIRY_NEVER 0u
+#define STORE_SIZE_STEP 32u
 #define STORE_CLASSES_MAX 200u /* size classes are numbered from 1 */
 
 enum store_outcome {
@@ -63,6 +64,8 @@ struct store_config {
     uint32_t temporary_ttl;    /* items with at most this TTL (s) are not evicted early; 0 = off */
     bool evict;                /* false: -M */
     bool token_in_items;       /* false: -C, gets answers 0 */
+    bool track_sizes;          /* store_sizes_count() has something to tell; 1/256 of the memory
+                                * at most, apart from the budget */
     bool huge_pages;           /* -L: ask for 2 MiB pages outright */
     bool lock_memory;          /* -k */
 };
@@ -380,7 +383,7 @@ struct store_totals {
     uint64_t items, items_total;    /* now; linked ever */
     uint64_t bytes;                 /* memcached's item sizes, summed */
     uint64_t evictions, evicted_unfetched, evicted_active;
-    uint64_t expired_unfetched, reclaimed, expired_upkeep;
+    uint64_t expired_unfetched, reclaimed, expired_upkeep, checked_upkeep;
     uint64_t no_memory, too_large;
     uint64_t memory_limit_bytes, memory_used_bytes; /* budget; pages in use, index included */
     uint64_t index_bytes, page_bytes, pages_total, pages_free, page_moves;
@@ -396,7 +399,8 @@ struct store_class_totals {
     uint64_t items, bytes;               /* items whose head lies here; their memcached sizes */
     uint64_t items_small;                /* of these in the small (probation) queue */
     uint64_t evicted, evicted_nonzero, evicted_unfetched, evicted_age_last; /* age in s then */
-    uint64_t expired_unfetched, reclaimed, expired_upkeep, no_memory;
+    uint64_t evicted_active, promotions; /* evicted although asked for lately; left the small queue */
+    uint64_t expired_unfetched, reclaimed, expired_upkeep, checked_upkeep, no_memory;
     uint64_t age_oldest;                 /* s since last access of the oldest seen lately */
 };
 /* The number of partitions; constant. */
@@ -417,6 +421,11 @@ unsigned store_class_found(const struct store_core *core);
 /* The size class that an item of these sizes, without expiry, would be in. */
 unsigned store_class_for(const struct store_core *core, const struct store_key *key,
                          uint32_t client_flags, uint64_t value_bytes);
+
+/* With store_config.track_sizes: the items whose size (memcached's, see store_item_bytes()), in steps
+ * of STORE_SIZE_STEP bytes rounded up, is `step`; steps from store_sizes_end() on have none. */
+uint64_t store_sizes_count(const struct store *store, uint32_t step);
+uint32_t store_sizes_end(const struct store *store);
 
 /* Sets the base of the counters that `stats reset` zeroes (a baseline, the counters go on). */
 void store_counters_reset(struct store *store);

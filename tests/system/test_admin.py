@@ -338,6 +338,7 @@ def a_crawl_frees_what_has_expired(server, peer):
     want(client.ask(b"debugtime 3") == b"OK", "the clock does not move")
     want(client.ask(b"lru_crawler crawl all") == b"OK", "no crawl")
     want(wait_until(lambda: client.stats()["curr_items"] == "5000"), "expired items stay")
+    want(int(client.stats()["crawler_items_checked"]) >= 5, "nobody has looked at them")
 
 
 TESTS = (

@@ -259,6 +259,10 @@ static void stats_sizes_are_shown_when_asked_for(void **state) {
     rig_expect_text(&fixture.rig, fixture.fd, "STORED\r\nSTORED\r\n");
     ask(&fixture, "stats sizes\r\n");
     assert_string_equal(fixture.text, "STAT 64 2\r\nEND\r\n");
+    rig_send_text(&fixture.rig, fixture.fd, "append a 0 0 5\r\nyyyyy\r\ndelete b\r\n");
+    rig_expect_text(&fixture.rig, fixture.fd, "STORED\r\nDELETED\r\n");
+    ask(&fixture, "stats sizes\r\n");
+    assert_string_equal(fixture.text, "STAT 96 1\r\nEND\r\n");
     end(&fixture);
 }
 
