@@ -10,5 +10,6 @@ libslab_a_SOURCES += slab/pool.h
 libslab_a_SOURCES += slab/pool_lists.c
 libslab_a_SOURCES += slab/pool_lists.h
 libslab_a_SOURCES += slab/pool_release.c
+libslab_a_SOURCES += slab/pool_system.c
 libslab_a_SOURCES += slab/slab_copy.c
 libslab_a_SOURCES += slab/slab_copy.h

@@ -8,12 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-#define MPOL_PREFERRED_POLICY 1
-/* Linux numbers no more nodes (CONFIG_NODES_SHIFT is 10 at most). */
-#define NODE_NUMBERS_MAX 1024u
 /* Addresses of one policy are one mapping, of which Linux grants a process 65,530 (max_map_count):
  * extents that changed the node one by one would end at 128 GiB. So the first ones do, to be even
  * in a small store, and the rest in at most so many stripes. */
@@ -58,7 +52,7 @@ static void nodes_init(struct slab_pool *pool, const struct slab_pool_config *co
         unsigned number = (unsigned)config->nodes[i];
         unsigned place = slab_pool_node(pool, config->nodes[i]);
         bool known = pool->nodes_known && pool->nodes[place].number == number;
-        if (!known && number < NODE_NUMBERS_MAX && pool->node_count < SLAB_NODES_MAX) {
+        if (!known && number < SLAB_NODE_NUMBERS_MAX && pool->node_count < SLAB_NODES_MAX) {
             pool->nodes[pool->node_count++].number = number;
             pool->nodes_known = true;
         }
@@ -82,6 +76,7 @@ bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *confi
     uint64_t extents = (config->reserved_bytes + SLAB_EXTENT_BYTES - 1) / SLAB_EXTENT_BYTES;
     pool->reserved_bytes = extents * SLAB_EXTENT_BYTES;
     pool->pages_reserved = (uint32_t)(extents * pool->pages_per_extent);
+    pool->huge_wanted = config->huge_pages;
     pool->cold_head = SLAB_NO_PAGE;
     pool->cold_extents = SLAB_NO_PAGE;
     pool->empty_extents = SLAB_NO_PAGE;
@@ -90,10 +85,9 @@ bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *confi
     if (pool->base == NULL) {
         return false;
     }
-    uint64_t meta_bytes = (uint64_t)pool->pages_reserved * sizeof(struct slab_page);
-    pool->meta = mmap(NULL, meta_bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (pool->meta == MAP_FAILED) {
+    uint64_t meta_bytes = pool_meta_bytes(pool, pool->pages_reserved);
+    pool->meta = reserve(meta_bytes, 4096);
+    if (pool->meta == NULL) {
         int saved = errno;
         munmap(pool->base, pool->reserved_bytes);
         errno = saved;
@@ -115,7 +109,7 @@ bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *confi
 
 void slab_pool_fini(struct slab_pool *pool) {
     munmap(pool->base, pool->reserved_bytes);
-    munmap(pool->meta, (uint64_t)pool->pages_reserved * sizeof(struct slab_page));
+    munmap(pool->meta, pool_meta_bytes(pool, pool->pages_reserved));
     munmap(pool->extents, pool->reserved_bytes / SLAB_EXTENT_BYTES * sizeof(struct slab_extent));
 }
 
@@ -176,7 +170,8 @@ bool slab_pool_can_take(const struct slab_pool *pool) {
 }
 
 bool slab_pool_can_populate(const struct slab_pool *pool) {
-    return atom_load_relaxed(&pool->pages_resident) < atom_load_relaxed(&pool->pages_limit);
+    return atom_load_relaxed(&pool->refused) == 0 &&
+           atom_load_relaxed(&pool->pages_resident) < atom_load_relaxed(&pool->pages_limit);
 }
 
 bool slab_pool_is_low(const struct slab_pool *pool) {
@@ -187,28 +182,6 @@ bool slab_pool_is_low(const struct slab_pool *pool) {
         reserve_pages = most;
     }
     return atom_load_relaxed(&pool->pages_free) <= reserve_pages;
-}
-
-/* Memory policy by system call: the library that wraps it is not worth a dependency. A refusal (no
- * NUMA, a container) changes nothing but speed. */
-static void prefer_node(const struct slab_pool *pool, uint8_t *memory, uint64_t bytes,
-                        unsigned node) {
-    if (pool->nodes_known) {
-        unsigned number = pool->nodes[node].number;
-        uint64_t mask[NODE_NUMBERS_MAX / 64] = {0};
-        mask[number / 64] = (uint64_t)1 << (number % 64);
-        (void)syscall(SYS_mbind, memory, bytes, MPOL_PREFERRED_POLICY, mask,
-                      (unsigned long)NODE_NUMBERS_MAX, 0u);
-    }
-}
-
-static void touch(uint8_t *memory, uint64_t bytes) {
-    if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) {
-        return;
-    }
-    for (uint64_t at = 0; at < bytes; at += 4096) {
-        *(volatile uint8_t *)(memory + at) = 0;
-    }
 }
 
 /* A page whose memory was given back comes first: its extent is alive already. */
@@ -228,7 +201,13 @@ static bool populate_cold(struct slab_pool *pool) {
     if (page == SLAB_NO_PAGE) {
         return false;
     }
-    touch(slab_page_memory(pool, page), slab_page_bytes(pool));
+    if (!pool_touch(pool, slab_page_memory(pool, page), slab_page_bytes(pool))) {
+        pool_lock(pool);
+        slab_page_of(pool, page)->next = pool->cold_head;
+        pool->cold_head = page;
+        pool_unlock(pool);
+        return false;
+    }
     pool_lock(pool);
     pool_extent_of(pool, page)->cold_count--;
     pool_free_push(pool, page);
@@ -264,23 +243,26 @@ static bool populate_cold_extent(struct slab_pool *pool) {
     if (number == SLAB_NO_PAGE) {
         return false;
     }
-    touch(pool->base + (uint64_t)number * SLAB_EXTENT_BYTES, SLAB_EXTENT_BYTES);
+    uint8_t *memory = pool->base + (uint64_t)number * SLAB_EXTENT_BYTES;
+    if (!pool_touch(pool, memory, SLAB_EXTENT_BYTES)) {
+        pool_lock(pool);
+        pool->extents[number].cold = true;
+        pool->extents[number].next = pool->cold_extents;
+        pool->cold_extents = number;
+        pool_unlock(pool);
+        return false;
+    }
     extent_arrive(pool, number, slab_pool_extent_node(pool, number));
     return true;
 }
 
 static bool populate_extent(struct slab_pool *pool) {
     uint32_t extent = atom_load_relaxed(&pool->extents_live);
-    unsigned node = slab_pool_extent_node(pool, extent);
-    uint8_t *memory = pool->base + (uint64_t)extent * SLAB_EXTENT_BYTES;
     if ((uint64_t)extent * SLAB_EXTENT_BYTES >= pool->reserved_bytes ||
-        mprotect(memory, SLAB_EXTENT_BYTES, PROT_READ | PROT_WRITE) != 0) {
+        !pool_extent_commit(pool, extent)) {
         return false;
     }
-    prefer_node(pool, memory, SLAB_EXTENT_BYTES, node);
-    (void)madvise(memory, SLAB_EXTENT_BYTES, MADV_HUGEPAGE);
-    touch(memory, SLAB_EXTENT_BYTES);
-    extent_arrive(pool, extent, node);
+    extent_arrive(pool, extent, slab_pool_extent_node(pool, extent));
     return true;
 }
 

@@ -29,6 +29,8 @@
 #define SLAB_EXTENT_BYTES (2u << 20)
 #define SLAB_NO_PAGE UINT32_MAX
 #define SLAB_NODES_MAX 64u
+/* Linux numbers no more nodes (CONFIG_NODES_SHIFT is 10 at most). */
+#define SLAB_NODE_NUMBERS_MAX 1024u
 
 enum slab_page_kind {
     SLAB_PAGE_FREE,
@@ -65,6 +67,7 @@ struct slab_extent {
     uint16_t cold_count;  /* pages whose memory went back one by one */
     bool for_tables;      /* its free pages are kept for tables while there are others */
     bool cold;            /* it went back whole */
+    bool huge;            /* of the huge pages that the system has set aside */
     _Atomic uint8_t leaving; /* to go back: its free pages stay out, its items move away */
 };
 
@@ -74,6 +77,14 @@ struct slab_node {
     uint32_t free_head;  /* list of free resident pages */
     uint64_t free_count;
     uint32_t table_head; /* the same, in the extent that tables are put into */
+};
+
+/* Why the system has refused something lately: an errno, 0 = it has not. All is done without. */
+struct slab_refusals {
+    _Atomic int memory; /* the budget cannot be filled */
+    _Atomic int huge;   /* no huge pages are set aside: advised ones are taken */
+    _Atomic int advice; /* nor are those */
+    _Atomic int node;   /* memory comes from any node */
 };
 
 struct slab_pool {
@@ -88,6 +99,7 @@ struct slab_pool {
     uint32_t pages_per_extent;
     unsigned node_count; /* at least 1 */
     bool nodes_known;    /* memory prefers its node */
+    bool huge_wanted;        /* populating thread */
     uint32_t stripe_extents; /* neighbours that prefer the same node */
     struct slab_classes classes;
 
@@ -100,6 +112,9 @@ struct slab_pool {
     _Atomic uint64_t pages_resident; /* backed by memory, used or free */
     _Atomic uint64_t pages_free;     /* resident and free, all nodes */
     _Atomic uint32_t extents_live;   /* extents 0.. that were brought to life */
+    _Atomic uint32_t huge_extents;
+    _Atomic uint32_t refused;        /* the system has no more, for now */
+    struct slab_refusals refusals;
     _Atomic uint32_t populating;     /* one thread at a time is in the kernel for us */
     uint32_t cold_head;              /* free pages whose memory went back to the system */
     uint32_t cold_extents;           /* list of those that went back whole */
@@ -114,6 +129,7 @@ struct slab_pool_config {
     uint64_t reserved_bytes; /* at least limit_bytes */
     uint64_t partition_bytes;
     uint32_t page_bytes;
+    bool huge_pages;         /* take those that the system has set aside, while there are any */
     const int *nodes;     /* the system's numbers, repeated as they like; read at once; or NULL */
     unsigned nodes_given; /* how many */
 };
@@ -189,6 +205,8 @@ bool slab_pool_is_low(const struct slab_pool *pool);
 /* Brings one more extent (or a cold page) to life, each of the nodes in turn. Blocks for some
  * 100 us. False: nothing to be had, or another thread is at it. */
 bool slab_pool_populate(struct slab_pool *pool);
+/* The system is asked again, after it had no memory. */
+void slab_pool_retry(struct slab_pool *pool);
 /* The place in the pool of the node that an extent's memory is asked of. */
 unsigned slab_pool_extent_node(const struct slab_pool *pool, uint32_t extent);
 

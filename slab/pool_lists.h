@@ -27,4 +27,15 @@ void pool_tables_begin(struct slab_pool *pool, unsigned node);
 void pool_extent_leave(struct slab_pool *pool, uint32_t number);
 void pool_extent_stay(struct slab_pool *pool, uint32_t number);
 
+/* -- pool_system.c, without the lock ----------------------------------------------------------- */
+
+/* Bytes of the metadata of so many pages, in whole pages of the system. */
+uint64_t pool_meta_bytes(const struct slab_pool *pool, uint64_t pages);
+/* Gets memory for the extent behind the live ones, and for its metadata. False: refused. */
+MUST_CHECK bool pool_extent_commit(struct slab_pool *pool, uint32_t number);
+/* Brings memory of a live extent back. False: the system has none. */
+MUST_CHECK bool pool_touch(struct slab_pool *pool, uint8_t *memory, uint64_t bytes);
+/* Lets memory go; it reads as zeros from then on. */
+void pool_drop(uint8_t *memory, uint64_t bytes);
+
 #endif

@@ -5,7 +5,6 @@
  * owners empty the rest (src/store/space.c). Extents that hold tables, which nobody can move, go
  * page by page. */
 #include <stddef.h>
-#include <sys/mman.h>
 
 #include "slab/pool_lists.h"
 
@@ -89,8 +88,7 @@ static bool release_extent(struct slab_pool *pool) {
     if (extent == NULL) {
         return false;
     }
-    (void)madvise(pool->base + (uint64_t)number * SLAB_EXTENT_BYTES, SLAB_EXTENT_BYTES,
-                  MADV_DONTNEED);
+    pool_drop(pool->base + (uint64_t)number * SLAB_EXTENT_BYTES, SLAB_EXTENT_BYTES);
     pool_lock(pool);
     extent->next = pool->cold_extents;
     pool->cold_extents = number;
@@ -102,7 +100,10 @@ static bool release_extent(struct slab_pool *pool) {
 static bool release_page(struct slab_pool *pool) {
     pool_lock(pool);
     uint32_t page = pool_free_pop(pool, 0, false);
-    if (page != SLAB_NO_PAGE) {
+    if (page != SLAB_NO_PAGE && pool_extent_of(pool, page)->huge) {
+        pool_free_push(pool, page); /* whole or not at all */
+        page = SLAB_NO_PAGE;
+    } else if (page != SLAB_NO_PAGE) {
         atom_store_relaxed(&slab_page_of(pool, page)->kind, (uint8_t)SLAB_PAGE_COLD);
         pool_extent_of(pool, page)->cold_count++;
         atom_own_add(&pool->pages_resident, (uint64_t)0 - 1u);
@@ -111,7 +112,7 @@ static bool release_page(struct slab_pool *pool) {
     if (page == SLAB_NO_PAGE) {
         return false;
     }
-    (void)madvise(slab_page_memory(pool, page), slab_page_bytes(pool), MADV_DONTNEED);
+    pool_drop(slab_page_memory(pool, page), slab_page_bytes(pool));
     pool_lock(pool);
     slab_page_of(pool, page)->next = pool->cold_head;
     pool->cold_head = page;

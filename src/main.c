@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "src/server/memory_limit.h"
 #include "src/server/memory_plan.h"
 #include "src/server/process.h"
 #include "src/server/server.h"
@@ -26,8 +27,13 @@ static int print_topology(const struct settings *settings) {
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int serve(const struct settings *settings) {
+static int serve(struct settings *settings) {
     int exit_code = EXIT_FAILURE;
+    struct memory_limit limit;
+    memory_limit_read(&limit);
+    if (!memory_limit_apply(&limit, settings)) {
+        return EX_USAGE;
+    }
     if (!process_enter(settings, &exit_code)) {
         return exit_code;
     }

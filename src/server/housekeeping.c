@@ -2,9 +2,11 @@
 #include "src/server/housekeeping.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -64,6 +66,26 @@ static void housekeeping_take_wake(struct server *server) {
     atom_store_seq_cst(&server->housekeeping_due, 0);
 }
 
+/* What the system refuses is said once, kind by kind. */
+static void housekeeping_tell(const struct server *server, struct store_refusals *told) {
+    struct store_refusals now;
+    store_refusals(server->store, &now);
+    if (now.memory != 0 && told->memory == 0) {
+        server_log(server, 0, "the system has no memory to fill -m: %s", strerror(now.memory));
+    }
+    if (now.huge != 0 && told->huge == 0) {
+        server_log(server, 0, "-L: %" PRIu64 " MiB in reserved huge pages, the rest as advised: %s",
+                   now.huge_bytes >> 20, strerror(now.huge));
+    }
+    if (now.advice != 0 && told->advice == 0) {
+        server_log(server, 1, "huge pages are not to be had: %s", strerror(now.advice));
+    }
+    if (now.node != 0 && told->node == 0) {
+        server_log(server, 0, "memory cannot be kept on its node: %s", strerror(now.node));
+    }
+    *told = now;
+}
+
 void housekeeping_run(struct server *server) {
     sigset_t set = housekeeping_signals();
     int signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -72,6 +94,7 @@ void housekeeping_run(struct server *server) {
     bool more = store_housekeeping_due(server->store);
     bool watched = false;
     bool trimmed = false;
+    struct store_refusals told = {0};
     while (atom_load_acquire(&server->stop) == SERVER_RUNS) {
         int wait_ms = watched ? WATCH_WAIT_MS : HOUSEKEEPING_WAIT_MS;
         int ready = poll(wait, 2, more ? 0 : wait_ms);
@@ -85,6 +108,7 @@ void housekeeping_run(struct server *server) {
         }
         certificates_housekeeping(server);
         more = store_housekeeping(server->store);
+        housekeeping_tell(server, &told);
         watched = watch_deliver(server);
     }
     if (signal_fd >= 0) {

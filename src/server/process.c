@@ -139,7 +139,7 @@ bool process_enter(const struct settings *settings, int *exit_code) {
     if (settings->daemonize && !go_to_background(settings, exit_code)) {
         return false;
     }
-    if (settings->lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+    if (settings->lock_memory && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) {
         (void)fprintf(stderr, "warning: -k invalid, mlockall() failed: %s\n", strerror(errno));
     }
     return true;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sysexits.h>
 #include <time.h>
@@ -113,6 +114,22 @@ static int server_read_files(struct server *server) {
     return EXIT_SUCCESS;
 }
 
+/* A limit of locked memory (RLIMIT_MEMLOCK) holds for the reserved range too: rather without -k
+ * than not at all. */
+static bool server_init_unlocked(struct server *server, const struct settings *settings,
+                                 struct topology_plan *plan) {
+    if (server_init(server, settings, plan, plan->core_count, server_hash_seed())) {
+        return true;
+    }
+    int reason = errno;
+    if (!settings->lock_memory || munlockall() != 0) {
+        errno = reason;
+        return false;
+    }
+    fprintf(stderr, "warning: -k invalid, memory cannot be locked: %s\n", strerror(reason));
+    return server_init(server, settings, plan, plan->core_count, server_hash_seed());
+}
+
 int server_main(const struct settings *settings) {
     housekeeping_signals_block();
     struct topology_request request = topology_request_from(settings);
@@ -122,8 +139,7 @@ int server_main(const struct settings *settings) {
         return EX_OSERR;
     }
     struct server *server = malloc(sizeof(*server));
-    if (server == NULL ||
-        !server_init(server, settings, plan, plan->core_count, server_hash_seed())) {
+    if (server == NULL || !server_init_unlocked(server, settings, plan)) {
         fprintf(stderr, "cannot set up %llu bytes of memory: %s\n",
                 (unsigned long long)settings->memory_bytes, strerror(errno));
         free(server);

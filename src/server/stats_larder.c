@@ -1,12 +1,16 @@
 /* larder: `stats larder`: what memcached has no line for */
 #include <stdio.h>
 
+#include "src/server/memory_plan.h"
 #include "src/server/server.h"
 #include "src/server/stats.h"
 
 #include "config.h"
 
-enum { STATS_LARDER_NAME_BYTES = 64 };
+enum {
+    STATS_LARDER_NAME_BYTES = 64,
+    STATS_LARDER_RECEIVE_BYTES = 16 * 1024, /* of a buffer: io_config's default */
+};
 
 static void stats_larder_core(struct admin_call *call, const struct core *core, const char *name,
                               uint64_t value) {
@@ -46,9 +50,28 @@ static void stats_larder_io(struct admin_call *call, const struct server *server
     admin_stat_u64(call, "io_doorbells_rung", sum.doorbells_rung);
 }
 
+/* What connections hold beside the fixed part, in which each core's first receive buffers are. */
+static uint64_t connection_memory_bytes(const struct server *server) {
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < server->core_count; i++) {
+        const struct core *core = server->cores[i];
+        struct io_counters counters;
+        io_counters_read(core->io, &counters);
+        uint64_t receive_bytes = counters.buffers * STATS_LARDER_RECEIVE_BYTES;
+        bytes += receive_bytes > MEMORY_PLAN_RECEIVE_BYTES
+                     ? receive_bytes - MEMORY_PLAN_RECEIVE_BYTES
+                     : 0;
+        bytes += atom_load_relaxed(&core->engine.buffers.used_bytes);
+        bytes += io_conns_open(core->io) * (sizeof(struct connection) + IO_CONN_BYTES_MAX);
+    }
+    return bytes;
+}
+
 static void stats_larder_store(struct admin_call *call, const struct server *server) {
     struct store_totals totals;
     store_totals(server->store, &totals);
+    struct store_refusals refusals;
+    store_refusals(server->store, &refusals);
     admin_stat_u64(call, "store_partitions", totals.partitions);
     admin_stat_u64(call, "store_classes", totals.classes);
     admin_stat_u64(call, "store_memory_limit_bytes", totals.memory_limit_bytes);
@@ -58,6 +81,10 @@ static void stats_larder_store(struct admin_call *call, const struct server *ser
     admin_stat_u64(call, "store_pages_total", totals.pages_total);
     admin_stat_u64(call, "store_pages_free", totals.pages_free);
     admin_stat_u64(call, "store_page_moves", totals.page_moves);
+    admin_stat_u64(call, "store_huge_bytes", refusals.huge_bytes);
+    admin_stat_u64(call, "memory_connections_bytes", connection_memory_bytes(server));
+    admin_stat_u64(call, "memory_fixed_bytes",
+                   memory_fixed_bytes(server->settings, server->core_count));
     admin_stat_u64(call, "store_uncommitted_bytes", totals.uncommitted_bytes);
     admin_stat_u64(call, "store_lent_bytes", totals.lent_bytes);
     admin_stat_u64(call, "store_limbo_bytes", totals.limbo_bytes);

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TOPOLOGY_CPUS_MAX 8192u
 
@@ -52,5 +53,7 @@ void topology_machine_destroy(struct topology_machine *machine);
  * of a processor; 0: no limit, or none that can be read. `mount` is where cgroups are mounted,
  * `file` what /proc/self/cgroup is. Reads version 2 (cpu.max) and version 1 (cpu.cfs_quota_us). */
 unsigned topology_cgroup_limit_millis(const char *mount, const char *file);
+/* The same for memory, in bytes: memory.max and memory.limit_in_bytes. */
+uint64_t topology_cgroup_memory_bytes(const char *mount, const char *file);
 
 #endif

@@ -58,6 +58,17 @@ static void totals_raw(const struct store *store, struct store_totals *totals) {
     }
 }
 
+void store_refusals(const struct store *store, struct store_refusals *refusals) {
+    const struct slab_refusals *of_pool = &store->pool.refusals;
+    *refusals = (struct store_refusals){
+        .memory = atom_load_relaxed(&of_pool->memory),
+        .huge = atom_load_relaxed(&of_pool->huge),
+        .advice = atom_load_relaxed(&of_pool->advice),
+        .node = atom_load_relaxed(&of_pool->node),
+        .huge_bytes = (uint64_t)atom_load_relaxed(&store->pool.huge_extents) * SLAB_EXTENT_BYTES,
+    };
+}
+
 void store_totals(const struct store *store, struct store_totals *totals) {
     totals_raw(store, totals);
     pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&store->flush_mutex;

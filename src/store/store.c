@@ -106,6 +106,7 @@ static bool pool_init(struct store *store) {
         .reserved_bytes = reserved,
         .partition_bytes = share,
         .page_bytes = store_page_bytes(share),
+        .huge_pages = config->huge_pages,
         .nodes = config->core_nodes,
         .nodes_given = config->core_count,
     };

@@ -393,6 +393,16 @@ struct store_totals {
 };
 void store_totals(const struct store *store, struct store_totals *totals);
 
+/* Why the system refused something lately: an errno, 0 = it has not. The store goes on without. */
+struct store_refusals {
+    int memory; /* the budget cannot be filled */
+    int huge;   /* huge pages set aside (huge_pages): advised ones are taken */
+    int advice; /* nor are those */
+    int node;   /* memory comes from any node */
+    uint64_t huge_bytes; /* taken of those set aside */
+};
+void store_refusals(const struct store *store, struct store_refusals *refusals);
+
 struct store_class_totals {
     uint32_t chunk_bytes, chunks_per_page;
     uint64_t pages, chunks_used, chunks_free;

@@ -113,6 +113,7 @@ bool store_housekeeping_due(const struct store *store) {
 }
 
 bool store_housekeeping(struct store *store) {
+    slab_pool_retry(&store->pool);
     if (slab_pool_is_low(&store->pool) && slab_pool_can_populate(&store->pool)) {
         return slab_pool_populate(&store->pool);
     }

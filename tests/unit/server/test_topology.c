@@ -258,6 +258,26 @@ static void nonsense_for_a_quota_is_no_quota(void **state) {
     assert_int_equal(topology_cgroup_limit_millis("/nonexistent", "/nonexistent"), 0);
 }
 
+static uint64_t memory_of(const struct cgroup_tree *tree, const char *self) {
+    write_file(tree, "self", self);
+    return topology_cgroup_memory_bytes(tree->root, tree->file);
+}
+
+static void the_least_memory_on_the_way_up_counts(void **state) {
+    const struct cgroup_tree *tree = *state;
+    write_file(tree, "a/memory.max", "1073741824\n");
+    write_file(tree, "a/b/memory.max", "max\n");
+    write_file(tree, "a/b/c/memory.max", "2147483648\n");
+    assert_int_equal(memory_of(tree, "0::/a/b/c\n"), 1073741824);
+    assert_int_equal(memory_of(tree, "0::/\n"), 0);
+    write_file(tree, "memory/x/memory.limit_in_bytes", "536870912\n");
+    write_file(tree, "memory/memory.limit_in_bytes", "9223372036854771712\n");
+    assert_int_equal(memory_of(tree, "7:memory:/x\n4:cpu:/a\n"), 536870912);
+    assert_int_equal(memory_of(tree, "7:memory:/\n"), 0);
+    write_file(tree, "a/memory.max", "nonsense\n");
+    assert_int_equal(memory_of(tree, "0::/a/b\n"), 0);
+}
+
 static void a_quota_bounds_auto_and_is_rounded_up(void **state) {
     const struct cgroup_tree *tree = *state;
     write_file(tree, "cpu.max", "250000 100000\n");
@@ -397,6 +417,7 @@ int main(void) {
         cgroup_test(a_group_that_is_not_mounted_leaves_the_root_to_count),
         cgroup_test(version_1_quotas_are_read),
         cgroup_test(nonsense_for_a_quota_is_no_quota),
+        cgroup_test(the_least_memory_on_the_way_up_counts),
         cgroup_test(a_quota_bounds_auto_and_is_rounded_up),
         cgroup_test(a_quota_does_not_change_a_number_that_was_given),
         cmocka_unit_test(a_description_that_cannot_be_read_is_an_error),

@@ -165,6 +165,36 @@ static void a_lowered_limit_is_met_in_whole_extents(void **state) {
     fixture_close(&f);
 }
 
+static void where_the_system_has_no_more_items_are_evicted(void **state) {
+    (void)state;
+    struct fixture f;
+    struct store_config config = fixture_config();
+    config.memory_bytes = 64 * MIB;
+    fixture_open(&f, &config);
+    char key[32];
+    for (unsigned i = 0; i < 60000; i++) {
+        atom_store_relaxed(&f.store->pool.refused, i > 10000 ? 1u : 0u);
+        (void)snprintf(key, sizeof(key), "key-%u", i);
+        assert_int_equal(put(&f, key, pattern(&f, 500, i), 500), STORE_OK);
+        if (i % 64 == 0) {
+            (void)store_upkeep(f.core, 20000);
+            fixture_pass(&f, 0);
+        }
+    }
+    assert_true(totals_of(&f).evictions > 30000);
+    assert_true(totals_of(&f).memory_used_bytes < 20 * MIB);
+    fixture_check(&f);
+    /* Housekeeping asks again. */
+    (void)store_housekeeping(f.store);
+    for (unsigned i = 0; i < 60000; i++) {
+        (void)snprintf(key, sizeof(key), "more-%u", i);
+        assert_int_equal(put(&f, key, f.pattern, 500), STORE_OK);
+    }
+    assert_true(totals_of(&f).memory_used_bytes > 30 * MIB);
+    fixture_upkeep(&f);
+    fixture_close(&f);
+}
+
 static void while_writers_go_on_a_lowered_limit_is_reached(void **state) {
     (void)state;
     struct fixture f;
@@ -332,6 +362,7 @@ int main(void) {
         cmocka_unit_test(resident_memory_stays_within_the_limit),
         cmocka_unit_test(a_lowered_limit_gives_memory_back_to_the_system),
         cmocka_unit_test(a_lowered_limit_is_met_in_whole_extents),
+        cmocka_unit_test(where_the_system_has_no_more_items_are_evicted),
         cmocka_unit_test(while_writers_go_on_a_lowered_limit_is_reached),
         cmocka_unit_test(memory_is_given_back_in_small_steps),
         cmocka_unit_test(limits_out_of_bounds_are_refused),
