@@ -55,6 +55,15 @@ bench_instructions_SOURCES = bench/instructions.c
 bench_instructions_LDADD = $(ENGINE_LIBS)
 EXTRA_DIST += bench/count
 
+# the client library beside libmemcached; its packages are libmemcached-dev and libmemcached11
+if LIBMEMCACHED
+BENCHES += bench/client
+bench_client_CPPFLAGS = $(AM_CPPFLAGS) $(LIBMEMCACHED_CFLAGS)
+bench_client_LDADD = $(CLIENT_LIBS) $(LIBMEMCACHED_LIBS)
+else
+EXTRA_DIST += bench/client.c
+endif
+
 EXTRA_PROGRAMS += $(BENCHES)
 if BUILD_TESTS
 check_PROGRAMS += bench/larder-load

@@ -25,6 +25,8 @@ AS_IF([test "$enable_tls" = yes],
   [LARDER_PKG([TLS], [libssl >= 3.0 libcrypto], [libssl-dev],
      [TLS; --disable-tls builds without it])])
 AM_CONDITIONAL([TLS], [test "$enable_tls" = yes])
+AS_IF([test "$enable_tls" = yes], [TLS_MODULES="libssl libcrypto"], [TLS_MODULES=])
+AC_SUBST([TLS_MODULES])
 AS_IF([test "$enable_sasl" = auto],
   [PKG_CHECK_EXISTS([libsasl2 >= 2.1], [enable_sasl=yes], [enable_sasl=no])])
 AS_IF([test "$enable_sasl" = yes],
@@ -33,6 +35,11 @@ AS_IF([test "$enable_sasl" = yes],
 AM_CONDITIONAL([SASL], [test "$enable_sasl" = yes])
 AS_IF([test "$enable_sanitize" = no],
   [LARDER_PKG([JEMALLOC], [jemalloc >= 5.0], [libjemalloc-dev], [memory that is not an item])])
+dnl for bench/client only
+PKG_CHECK_EXISTS([libmemcached >= 1.0],
+  [PKG_CHECK_MODULES([LIBMEMCACHED], [libmemcached >= 1.0])
+   larder_libmemcached=yes], [larder_libmemcached=no])
+AM_CONDITIONAL([LIBMEMCACHED], [test "$larder_libmemcached" = yes])
 AS_IF([test "$enable_tests" = yes],
   [LARDER_PKG([CMOCKA], [cmocka >= 1.1], [libcmocka-dev],
      [unit tests; --disable-tests builds without them])])

@@ -146,7 +146,9 @@ bool larder_next(struct larder *larder, unsigned wait_ms, void **tag, struct lar
 size_t larder_waits(const struct larder *larder, struct larder_wait *waits, size_t room,
                     unsigned *wait_ms) {
     uint64_t now = larder->now_ns;
-    uint64_t ns = larder->timer_ns > now ? larder->timer_ns - now : 0;
+    uint64_t next =
+        larder->timer_ns < larder->node_timer_ns ? larder->timer_ns : larder->node_timer_ns;
+    uint64_t ns = next > now ? next - now : 0;
 
     for (uint32_t i = 0; i < larder->active_count && i < room; i++) {
         waits[i] = (struct larder_wait){.fd = node_fd(larder->active[i]),

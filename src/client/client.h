@@ -196,7 +196,8 @@ struct larder {
     struct hot hot;
     uint64_t born_ns;
     uint64_t now_ns;
-    uint64_t timer_ns; /* the earliest of all, or earlier */
+    uint64_t timer_ns;      /* the earliest of all operations', or earlier */
+    uint64_t node_timer_ns; /* likewise of all servers */
     uint64_t random;
     struct bytes kept; /* a value that outlives the request it came with, until the next call */
     char why[WHY_BYTES_MAX];
@@ -207,6 +208,8 @@ void loop_look_at_clock(struct larder *larder);
 /* Waits for something to happen, until `until_ns` at most, and does what follows from it. */
 void loop_turn(struct larder *larder, uint64_t until_ns);
 void loop_wake_at(struct larder *larder, uint64_t ns);
+/* Servers' timers outlive operations. */
+void loop_wake_node_at(struct larder *larder, uint64_t ns);
 /* Tells operations of legs that were lost. */
 void loop_settle(struct larder *larder);
 uint64_t client_random(struct larder *larder);

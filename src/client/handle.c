@@ -77,6 +77,7 @@ static const char *make(struct larder *larder, const struct larder_config *confi
         return "out of memory";
     }
     larder->timer_ns = NEVER_NS;
+    larder->node_timer_ns = NEVER_NS;
     loop_look_at_clock(larder);
     larder->born_ns = larder->now_ns;
     seed(larder);

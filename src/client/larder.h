@@ -71,9 +71,7 @@ enum larder_result {
 };
 
 /* Whether the operation was carried out as asked (the first five). */
-static inline bool larder_is_good(enum larder_result result) {
-    return result <= LARDER_DONE;
-}
+LARDER_API bool larder_is_good(enum larder_result result);
 
 /* The result in a word or two, such as "not stored"; static. */
 LARDER_API const char *larder_result_text(enum larder_result result);

@@ -74,3 +74,51 @@ larderctl_SOURCES += src/client/ctl_ring.c
 larderctl_SOURCES += src/client/ctl_usage.c
 larderctl_SOURCES += src/client/larderctl.c
 larderctl_LDADD = $(CLIENT_LIBS) -lm
+
+# liblarder: the same objects for the shared and the static library. larder runs on Linux only, so
+# the linker does what libtool would be asked for (docs/decisions.md). Link time optimisation stays
+# out of what is installed.
+noinst_LIBRARIES += libclientpic.a
+libclientpic_a_CPPFLAGS = $(libclient_a_CPPFLAGS)
+libclientpic_a_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden -fno-lto
+libclientpic_a_SOURCES = $(libclient_a_SOURCES)
+libclientpic_a_SOURCES += src/base/assert.c
+libclientpic_a_SOURCES += src/base/number.c
+libclientpic_a_SOURCES += src/proto/base64.c
+include_HEADERS = src/client/larder.h
+pkgconfigdir = $(libdir)/pkgconfig
+nodist_pkgconfig_DATA = liblarder.pc
+liblarderdir = $(libdir)
+nodist_liblarder_DATA = liblarder.so.$(LARDER_SO) liblarder.a
+CLEANFILES += liblarder.so.$(LARDER_SO) liblarder.so.$(LARDER_SO_MAJOR) liblarder.so liblarder.a
+CLEANFILES += liblarder.o
+EXTRA_DIST += src/client/liblarder.map
+LARDER_SO_MAJOR = 0
+LARDER_SO = $(LARDER_SO_MAJOR).1.0
+LINK_LIBRARY = $(AM_V_CCLD)$(CC) $(LARDER_CFLAGS) $(CFLAGS) -fno-lto
+
+liblarder.so.$(LARDER_SO): libclientpic.a src/client/liblarder.map
+	$(LINK_LIBRARY) -shared $(LARDER_LDFLAGS) $(LDFLAGS) -fno-lto -o $@ \
+		-Wl,-soname,liblarder.so.$(LARDER_SO_MAJOR) \
+		-Wl,--version-script=$(srcdir)/src/client/liblarder.map \
+		-Wl,--whole-archive libclientpic.a -Wl,--no-whole-archive $(MD_LIBS) $(TLS_LIBS)
+	$(AM_V_at)ln -sf $@ liblarder.so.$(LARDER_SO_MAJOR)
+	$(AM_V_at)ln -sf liblarder.so.$(LARDER_SO_MAJOR) liblarder.so
+
+# one object, in which what is hidden is local: the archive shows the same names as the library
+liblarder.a: libclientpic.a
+	$(AM_V_GEN)rm -f $@ && \
+	$(LD) -r -o liblarder.o --whole-archive libclientpic.a && \
+	$(OBJCOPY) --localize-hidden liblarder.o && \
+	$(AR) $(ARFLAGS) $@ liblarder.o && $(RANLIB) $@
+
+install-exec-hook:
+	cd $(DESTDIR)$(libdir) && \
+	ln -sf liblarder.so.$(LARDER_SO) liblarder.so.$(LARDER_SO_MAJOR) && \
+	ln -sf liblarder.so.$(LARDER_SO_MAJOR) liblarder.so
+uninstall-hook:
+	rm -f $(DESTDIR)$(libdir)/liblarder.so.$(LARDER_SO_MAJOR) $(DESTDIR)$(libdir)/liblarder.so
+
+# prints the options for liblarder.3
+noinst_PROGRAMS = src/client/print_options
+src_client_print_options_LDADD = $(CLIENT_LIBS)

@@ -16,6 +16,12 @@ void loop_wake_at(struct larder *larder, uint64_t ns) {
     }
 }
 
+void loop_wake_node_at(struct larder *larder, uint64_t ns) {
+    if (ns < larder->node_timer_ns) {
+        larder->node_timer_ns = ns;
+    }
+}
+
 /* xorshift64*: G. Marsaglia, "Xorshift RNGs", J. Stat. Soft. 8, 2003; S. Vigna 2016. */
 uint64_t client_random(struct larder *larder) {
     larder->random ^= larder->random >> 12;
@@ -46,8 +52,10 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 
 static void run_timers(struct larder *larder) {
     uint64_t next = NEVER_NS;
+    uint64_t node_next = NEVER_NS;
 
     larder->timer_ns = NEVER_NS;
+    larder->node_timer_ns = NEVER_NS;
     for (struct op *op = larder->running.first, *after; op != NULL; op = after) {
         after = op->next;
         if (op->timer_ns <= larder->now_ns) {
@@ -57,9 +65,10 @@ static void run_timers(struct larder *larder) {
         }
     }
     for (uint32_t i = 0; i < larder->node_count; i++) {
-        next = earlier(next, node_timer(&larder->nodes[i]));
+        node_next = earlier(node_next, node_timer(&larder->nodes[i]));
     }
     loop_wake_at(larder, next);
+    loop_wake_node_at(larder, node_next);
     loop_settle(larder);
 }
 
@@ -129,7 +138,7 @@ void loop_turn(struct larder *larder, uint64_t until_ns) {
     if (larder->ends != ends) {
         return; /* the caller may have what it wants */
     }
-    uint64_t wake_ns = earlier(until_ns, larder->timer_ns);
+    uint64_t wake_ns = earlier(until_ns, earlier(larder->timer_ns, larder->node_timer_ns));
     uint64_t wait_ns = wake_ns > larder->now_ns ? wake_ns - larder->now_ns : 0;
 
     if (wait_ns > 3600 * 1000 * MS_NS) {
@@ -139,7 +148,7 @@ void loop_turn(struct larder *larder, uint64_t until_ns) {
         wait_in_poll(larder, wait_ns);
     }
     loop_settle(larder);
-    if (larder->now_ns >= larder->timer_ns) {
+    if (larder->now_ns >= earlier(larder->timer_ns, larder->node_timer_ns)) {
         run_timers(larder);
     }
 }

@@ -119,7 +119,7 @@ static void open_breaker(struct node *node, const char *why) {
     node->retry_ns = node->larder->now_ns + client_jitter_ns(node->larder, node->backoff_ms);
     node->down = true;
     node->down_why = why;
-    loop_wake_at(node->larder, node->retry_ns);
+    loop_wake_node_at(node->larder, node->retry_ns);
 }
 
 void node_fail(struct node *node, const char *why) {
@@ -212,7 +212,7 @@ static void connect_next(struct node *node) {
             node->phase = NODE_CONNECTING;
             node->connect_until_ns =
                 larder->now_ns + larder->config->connect_ms * MS_NS / left;
-            loop_wake_at(larder, node->connect_until_ns);
+            loop_wake_node_at(larder, node->connect_until_ns);
         }
         if (progress == CONN_GOT) {
             connected(node);
@@ -244,7 +244,7 @@ static void connect_first(struct node *node) {
     node->phase = NODE_RESOLVING;
     node->connect_until_ns =
         node->larder->now_ns + node->larder->config->connect_ms * MS_NS;
-    loop_wake_at(node->larder, node->connect_until_ns);
+    loop_wake_node_at(node->larder, node->connect_until_ns);
     node_activate(node);
 }
 

@@ -14,7 +14,7 @@ void node_warm_begin(struct node *node) {
     node->warm_asked = false;
     node->back_ns = node->larder->now_ns;
     node->warm_poll_ns = node->larder->now_ns;
-    loop_wake_at(node->larder, node->warm_poll_ns);
+    loop_wake_node_at(node->larder, node->warm_poll_ns);
 }
 
 static void poll_warmth(struct node *node) {

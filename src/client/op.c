@@ -146,6 +146,9 @@ static struct op *create(struct larder *larder, const struct larder_request *req
     op->verb = request->verb;
     op->request.ttl_s = exptime_of(request->ttl_s);
     op->begun_ns = larder->now_ns;
+    if (larder->running.first == NULL) {
+        larder->timer_ns = NEVER_NS; /* those that it was for have ended */
+    }
     op->deadline_ns = larder->now_ns + larder->config->request_ms * MS_NS;
     op_list_push(&larder->running, op);
     return op;

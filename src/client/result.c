@@ -1,6 +1,10 @@
 /* larder: results in words */
 #include "src/client/larder.h"
 
+bool larder_is_good(enum larder_result result) {
+    return result <= LARDER_DONE;
+}
+
 const char *larder_result_text(enum larder_result result) {
     static const char *const texts[] = {
         [LARDER_HIT] = "hit",

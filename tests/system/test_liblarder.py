@@ -114,6 +114,47 @@ def check_server(server, name, protocol, meta):
     TAP.check(library.close(), name + ": the handle ends well")
 
 
+def check_library():
+    """The files that are installed: what they show, and that they can be built with."""
+    build = os.path.dirname(os.path.dirname(os.path.dirname(liblarder.driver_path())))
+    top = os.environ.get("TOP_SRCDIR") or os.path.dirname(os.path.dirname(os.path.dirname(
+        os.path.abspath(__file__))))
+    for name, options in (("liblarder.so", ["-D"]), ("liblarder.a", ["-g"])):
+        path = os.path.join(build, name)
+        what = name + " shows names with larder_ only"
+        if not shutil.which("nm") or not os.path.exists(path):
+            TAP.skip(what, "no nm, or not built")
+            continue
+        out = subprocess.run(["nm", "--defined-only", *options, path], capture_output=True,
+                             text=True, check=True).stdout
+        words = [line.split() for line in out.splitlines()]
+        names = [w[-1].split("@")[0] for w in words if len(w) == 3]
+        shown = [n for n in names if not n.startswith(("larder_", "LARDER_", "__asan", "__odr",
+                                                       "__ubsan", "__tsan"))]
+        TAP.check("larder_create" in names and not shown, what, shown)
+    header = os.path.join(top, "src", "client", "larder.h")
+    for compiler, standard in (("gcc", "c99"), ("g++", "c++98"), ("clang", "c99"),
+                               ("clang++", "c++11")):
+        what = "larder.h is %s for %s" % (standard, compiler)
+        if not shutil.which(compiler):
+            TAP.skip(what, "it is not here")
+            continue
+        language = "c++" if "+" in standard else "c"
+        done = subprocess.run([compiler, "-std=" + standard, "-Wall", "-Wextra", "-Wpedantic",
+                               "-Werror", "-Wno-long-long", "-fsyntax-only", "-x", language,
+                               header], capture_output=True, text=True, check=False)
+        TAP.check(done.returncode == 0, what, done.stderr)
+
+
+def check_example(server):
+    build = os.path.dirname(os.path.dirname(os.path.dirname(liblarder.driver_path())))
+    outs = [subprocess.run([os.path.join(build, "docs", "examples", "counter"),
+                            "127.0.0.1:%d" % server.port], capture_output=True, text=True,
+                           check=False).stdout for _ in range(2)]
+    TAP.check(outs == ["Visit %d.\nThis page was made at visit 1.\n" % n for n in (1, 2)],
+              "the worked example works", outs)
+
+
 def make_certificates(place):
     """An authority, another, and a certificate of the first for 127.0.0.1."""
     def openssl(*words):
@@ -172,8 +213,10 @@ def check_tls(place):
 
 
 def main():
+    check_library()
     for protocol, meta in (("auto", True), ("classic", False)):
         server = harness.Server()
+        check_example(server)
         check_server(server, "larder, " + protocol, protocol, meta)
         server.stop()
     server = harness.Server(unix=True)
