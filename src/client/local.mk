@@ -101,7 +101,7 @@ liblarder.so.$(LARDER_SO): libclientpic.a src/client/liblarder.map
 	$(LINK_LIBRARY) -shared $(LARDER_LDFLAGS) $(LDFLAGS) -fno-lto -o $@ \
 		-Wl,-soname,liblarder.so.$(LARDER_SO_MAJOR) \
 		-Wl,--version-script=$(srcdir)/src/client/liblarder.map \
-		-Wl,--whole-archive libclientpic.a -Wl,--no-whole-archive $(MD_LIBS) $(TLS_LIBS)
+		-Wl,--whole-archive libclientpic.a -Wl,--no-whole-archive $(MD_LIBS) $(TLS_LIBS) -lm
 	$(AM_V_at)ln -sf $@ liblarder.so.$(LARDER_SO_MAJOR)
 	$(AM_V_at)ln -sf liblarder.so.$(LARDER_SO_MAJOR) liblarder.so
 

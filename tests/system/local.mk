@@ -29,4 +29,4 @@ tests_system_liblarder_herd_LDADD = $(CLIENT_LIBS)
 SYSTEM_HELPERS += docs/examples/counter
 tests_system_liblarder_driver_LDADD = $(CLIENT_LIBS)
 docs_examples_counter_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/client
-docs_examples_counter_LDADD = liblarder.a $(MD_LIBS) $(TLS_LIBS)
+docs_examples_counter_LDADD = liblarder.a $(MD_LIBS) $(TLS_LIBS) -lm
