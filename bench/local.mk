@@ -64,6 +64,21 @@ else
 EXTRA_DIST += bench/client.c
 endif
 
+# hit ratios
+BENCHES += bench/hit-ratio
+bench_hit_ratio_SOURCES =
+bench_hit_ratio_SOURCES += bench/cache.h
+bench_hit_ratio_SOURCES += bench/cache_lists.c
+bench_hit_ratio_SOURCES += bench/cache_server.c
+bench_hit_ratio_SOURCES += bench/cache_store.c
+bench_hit_ratio_SOURCES += bench/hit_ratio.c
+bench_hit_ratio_SOURCES += bench/rng.h
+bench_hit_ratio_SOURCES += bench/trace.c
+bench_hit_ratio_SOURCES += bench/trace.h
+bench_hit_ratio_SOURCES += bench/zipf.c
+bench_hit_ratio_SOURCES += bench/zipf.h
+bench_hit_ratio_LDADD = $(STORE_LIBS) -lm
+
 EXTRA_PROGRAMS += $(BENCHES)
 if BUILD_TESTS
 check_PROGRAMS += bench/larder-load

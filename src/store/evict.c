@@ -1,20 +1,24 @@
 /* larder: eviction - S3-FIFO with one order a partition over all classes
  *
- * New items enter the small queue (a tenth of the bytes). Who is at its end goes to main if it was
- * read, else out, leaving a ghost; who returns while its ghost is known enters main at once. Main
- * is a clock hand over the index buckets: an item that was read loses one count, one that was not
- * leaves.
+ * New items enter the small queue (a tenth of the bytes, more while main is dead: balance.c). Who
+ * is at its end goes to main if it was read, else out, leaving a ghost; who returns while its ghost
+ * is known enters main at once. Main is a clock hand over the index buckets: an item that was read
+ * loses one count, one that was not leaves. Size counts: a large item must have been read twice,
+ * and a tiny one leaves in every other sweep only.
  * Source: J. Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023; the hand
  * over the index instead of a queue is ours (no bytes an item, nothing to go stale). */
 #include "src/store/partition.h"
 
-/* Share of the small queue: one tenth of the bytes. */
-#define SMALL_SHARE 10u
+/* A large item: as long as this many of the mean; a tiny one: that part of it. */
+#define LARGE_MEANS 2u
+#define TINY_PARTS 2u
 /* Fragments or buckets looked at in one hold. */
 #define SCAN_MAX 32u
 #define PREFETCH_AHEAD 8u
 /* Small-queue entries kept at least before the queue is shortened. */
 #define SMALL_ENTRIES_MIN 4096u
+/* Share of the items in the small queue while memory is free. */
+#define SMALL_SHARE 10u
 /* The store is full when no more than this share of its pages is free. */
 #define FILLED_FREE_SHARE 128u
 
@@ -28,6 +32,10 @@ struct hunt {
     unsigned count;
     struct cursor victims[EVICT_BATCH_MAX];
 };
+
+static uint32_t slot_chunk_bytes(const struct store *store, uint64_t slot) {
+    return store->pool.classes.chunk_bytes[location_class(store, slot_location(slot))];
+}
 
 uint64_t item_memcached_bytes(const struct store *store, struct item *item, uint32_t shape) {
     return store_item_bytes(store, ITEM_KEY_BYTES(shape), item_client_flags(item, shape),
@@ -269,15 +277,31 @@ static void prefetch_fragment(struct store *store, struct partition *p, unsigned
 }
 
 static bool small_is_due(const struct partition *p) {
-    return p->small_bytes * SMALL_SHARE > p->chunk_bytes;
+    return p->small_bytes * BALANCE_UNIT > p->chunk_bytes * p->balance->share;
+}
+
+/* The item's chunk against the mean of all items. */
+static bool is_large(const struct hunt *hunt, uint64_t slot) {
+    const struct partition *p = hunt->p;
+    uint64_t bytes = slot_chunk_bytes(hunt->store, slot);
+    return bytes * atom_load_relaxed(&p->counters.items) > p->chunk_bytes * LARGE_MEANS;
+}
+
+static bool is_tiny(const struct hunt *hunt, uint64_t slot) {
+    const struct partition *p = hunt->p;
+    uint64_t bytes = slot_chunk_bytes(hunt->store, slot);
+    return bytes * atom_load_relaxed(&p->counters.items) * TINY_PARTS < p->chunk_bytes;
+}
+
+/* One read is enough, but two are asked of an item that several others could live in. */
+static bool is_worth_keeping(const struct hunt *hunt, uint64_t slot) {
+    unsigned freq = slot_freq(slot);
+    return freq > 1 || (freq == 1 && !is_large(hunt, slot));
 }
 
 static void choose_small(struct hunt *hunt) {
     struct store *store = hunt->store;
     struct partition *p = hunt->p;
-    for (unsigned i = 0; i < PREFETCH_AHEAD; i++) {
-        prefetch_fragment(store, p, i);
-    }
     for (unsigned i = 0; i < SCAN_MAX && hunt->count < hunt->wanted; i++) {
         uint32_t fragment;
         if (!small_queue_pop(store, p, &fragment)) {
@@ -288,7 +312,7 @@ static void choose_small(struct hunt *hunt) {
         if (!fragment_find(store, p, fragment, &cursor)) {
             continue;
         }
-        bool kept = slot_freq(cursor.slot) != 0 || is_spared(store, cursor.item, hunt->now);
+        bool kept = is_worth_keeping(hunt, cursor.slot) || is_spared(store, cursor.item, hunt->now);
         if (kept && !hunt->force) {
             promote(store, p, &cursor);
             unsigned class_id = location_class(store, slot_location(cursor.slot));
@@ -313,9 +337,12 @@ static void clock_line(struct hunt *hunt, struct bucket *line, uint32_t group) {
         if ((slot & SLOT_MAIN) == 0) {
             continue;
         }
-        if (slot_freq(slot) != 0 && !hunt->force) {
+        if (!hunt->force && is_worth_keeping(hunt, slot)) {
             (void)atom_compare_exchange(&line->slots[i], &slot,
                                         slot_with_freq(slot, slot_freq(slot) - 1));
+            continue;
+        }
+        if (!hunt->force && hunt->p->hand_odd && is_tiny(hunt, slot)) {
             continue;
         }
         cursor.slot_index = i;
@@ -335,6 +362,7 @@ static void choose_main(struct hunt *hunt) {
     for (unsigned i = 0; i < SCAN_MAX && hunt->count < hunt->wanted; i++) {
         if (p->hand >= geometry_buckets(atom_load_relaxed(&p->geometry))) {
             p->hand = 0;
+            p->hand_odd = !p->hand_odd;
         }
         uint32_t group = p->hand & ~(BUCKET_GROUP - 1);
         struct bucket *line = index_bucket(store, p, p->hand);
@@ -362,6 +390,7 @@ unsigned evict_batch(struct store *store, struct partition *p, unsigned count, b
     } else {
         choose_main(&hunt);
     }
+    balance_note_victims(store, p, hunt.count);
     for (unsigned i = 0; i < hunt.count; i++) {
         struct cursor *victim = &hunt.victims[i];
         victim->shape = atom_load_relaxed(&victim->item->shape);

@@ -196,17 +196,20 @@ static void link_new(struct attempt *attempt) {
     struct item *item = item_at(store, attempt->location);
     item_write_head(attempt, item);
     item_stamp(attempt, item);
-    bool returned = ghost_take(store, p, hash);
-    bool main_queue = returned || !small_queue_push(store, p, hash);
+    unsigned returned = ghost_take(store, p, hash);
+    bool main_queue = returned != 0 || !small_queue_push(store, p, hash);
     if (!index_insert(store, p, hash, attempt->location, main_queue)) {
         atom_store_relaxed(&item->shape, attempt->shape & ~0xffu);
         attempt->need = NEED_TABLE_PAGE;
-        if (returned) {
+        if (returned != 0) {
             ghost_add(store, p, hash); /* for the next attempt */
         }
         return;
     }
-    atom_own_add(&p->counters.ghost_hits, returned ? 1u : 0u);
+    if (returned != 0) {
+        atom_own_add(&p->counters.ghost_hits, 1u);
+        balance_note_return(p, returned);
+    }
     item_account(store, p, item, attempt->shape,
                  attempt->location | (main_queue ? SLOT_MAIN : 0));
     attempt->location = 0;

@@ -87,6 +87,29 @@ struct fit {
     uint64_t review_bytes; /* counted bytes at which the next review is due */
 };
 
+/* Which share of what was looked at had been read; decaying. */
+struct balance_ratio {
+    uint32_t seen, read;
+};
+
+/* A line of the index, remembered with its counters: 2 bits a slot. */
+struct balance_probe {
+    uint32_t bucket;
+    uint16_t freqs;
+};
+
+#define BALANCE_PROBES 32u
+#define BALANCE_UNIT 1024u
+
+/* How much the small queue may have: see balance.c. Lock. */
+struct balance {
+    uint32_t share;   /* of the bytes, that the small queue may have, of BALANCE_UNIT */
+    uint32_t begun;   /* probes, ever */
+    uint32_t victims; /* since the last one */
+    struct balance_ratio small, main;
+    struct balance_probe probes[BALANCE_PROBES];
+};
+
 /* Lock; read by stats. */
 struct partition_counters {
     _Atomic uint64_t items;
@@ -129,6 +152,7 @@ struct partition {
     uint32_t overflow_free;            /* list of overflow rows */
     uint32_t overflow_free_count;
     uint32_t hand;                     /* the clock hand: bucket */
+    bool hand_odd;                     /* in every other sweep */
     _Atomic uint32_t chunk_pages;      /* of all classes; lock, read by poorer partitions */
     _Atomic uint32_t flush_count;      /* lock; read by the sweep */
     _Atomic uint32_t upkeep_due;       /* bits, UPKEEP_ */
@@ -138,6 +162,7 @@ struct partition {
     struct retired_page retired[RETIRED_MAX];
     unsigned retired_count;
     unsigned fragment_bits; /* bucket bits in a fragment; the rest are tag */
+    struct balance *balance; /* small queue against main: one of store->balances */
     struct store_upload *uploads, *uploads_last;
     _Atomic uint64_t uncommitted_bytes; /* lock */
     _Atomic uint64_t lent_bytes;        /* any core */
@@ -163,6 +188,7 @@ struct store {
     uint32_t page_rows_shift; /* log2 of rows a page */
     uint32_t small_value_bytes; /* values up to it fit -I and one chunk, whatever comes with them */
     struct partition *partitions;
+    struct balance *balances; /* by partition */
     _Atomic(struct store_core *) *cores;
     _Atomic uint32_t *sweeps; /* by core: store second in which its share of the pages was begun */
 
@@ -348,9 +374,11 @@ bool small_queue_pop(struct store *store, struct partition *p, uint32_t *fragmen
 /* The fragment `ahead` entries behind the oldest, for prefetching; false when there is none. */
 bool small_queue_peek(struct store *store, struct partition *p, unsigned ahead,
                       uint32_t *fragment);
+#define GHOST_AGES 8u
 void ghost_add(struct store *store, struct partition *p, uint64_t hash);
-/* Whether the key was evicted lately; takes the mark away. */
-bool ghost_take(struct store *store, struct partition *p, uint64_t hash);
+/* Whether the key was evicted lately: 0, or 1 to GHOST_AGES, the youngest first. Takes the mark
+ * away. */
+unsigned ghost_take(struct store *store, struct partition *p, uint64_t hash);
 void ghost_prefetch(const struct store *store, const struct partition *p, uint64_t hash);
 
 /* -- evict.c ----------------------------------------------------------------------------------- */
@@ -379,6 +407,14 @@ unsigned evict_batch(struct store *store, struct partition *p, unsigned count, b
 /* Moves entries from the small queue to main while it is longer than its share and memory is still
  * free. Under the lock; bounded. */
 void evict_balance(struct store *store, struct partition *p);
+
+/* -- balance.c --------------------------------------------------------------------------------- */
+
+void balance_init(struct balance *balance);
+/* Victims were chosen: the measure of time. Looks at two lines of the index at most. */
+void balance_note_victims(struct store *store, struct partition *p, unsigned count);
+/* A ghost came back; of ghost_take(). */
+void balance_note_return(struct partition *p, unsigned age);
 
 /* -- space.c ----------------------------------------------------------------------------------- */
 

@@ -106,8 +106,6 @@ bool small_queue_peek(struct store *store, struct partition *p, unsigned ahead,
 
 /* -- ghosts ------------------------------------------------------------------------------------ */
 
-#define GHOST_WORDS 8u
-
 static _Atomic uint64_t *ghost_line(const struct store *store, const struct partition *p,
                                     uint64_t hash) {
     uint32_t bucket = geometry_bucket_of(atom_load_relaxed(&p->geometry), hash);
@@ -123,17 +121,17 @@ static uint64_t fingerprint(uint64_t hash) {
 void ghost_add(struct store *store, struct partition *p, uint64_t hash) {
     _Atomic uint64_t *line = ghost_line(store, p, hash);
     uint64_t carry = fingerprint(hash);
-    for (unsigned i = 0; i < GHOST_WORDS; i++) {
+    for (unsigned i = 0; i < GHOST_AGES; i++) {
         uint64_t word = atom_load_relaxed(&line[i]);
         atom_store_relaxed(&line[i], word << 16 | carry);
         carry = word >> 48;
     }
 }
 
-bool ghost_take(struct store *store, struct partition *p, uint64_t hash) {
+unsigned ghost_take(struct store *store, struct partition *p, uint64_t hash) {
     _Atomic uint64_t *line = ghost_line(store, p, hash);
     uint64_t print = fingerprint(hash);
-    for (unsigned i = 0; i < GHOST_WORDS; i++) {
+    for (unsigned i = 0; i < GHOST_AGES; i++) {
         uint64_t word = atom_load_relaxed(&line[i]);
         uint64_t differs = word ^ print * 0x0001000100010001u;
         /* A zero in one of four 16-bit lanes (H. Warren, Hacker's Delight, 6-1). */
@@ -141,10 +139,10 @@ bool ghost_take(struct store *store, struct partition *p, uint64_t hash) {
         if (zero != 0) {
             unsigned lane = (unsigned)__builtin_ctzll(zero) / 16;
             atom_store_relaxed(&line[i], word & ~((uint64_t)0xffff << lane * 16));
-            return true;
+            return i + 1;
         }
     }
-    return false;
+    return 0;
 }
 
 void ghost_prefetch(const struct store *store, const struct partition *p, uint64_t hash) {

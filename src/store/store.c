@@ -80,6 +80,8 @@ static bool partition_init(struct store *store, uint32_t number) {
     p->node = nodes == NULL ? 0 : slab_pool_node(&store->pool, nodes[number % cores]);
     p->fragment_bits = fragment_bits(store);
     small_queue_init(&p->small);
+    p->balance = &store->balances[number];
+    balance_init(p->balance);
     fit_init(store, p);
     for (unsigned i = 0; i <= SLAB_CLASSES_MAX; i++) {
         slab_bin_init(&p->classes[i].bin, i);
@@ -164,8 +166,10 @@ struct store *store_create(const struct store_config *config) {
     store->cores = calloc(config->core_count, sizeof(*store->cores));
     store->sweeps = calloc(config->core_count, sizeof(*store->sweeps));
     store->partitions = shared_alloc(store->partition_count * sizeof(struct partition));
+    store->balances = calloc(store->partition_count, sizeof(*store->balances));
     if (store->cores == NULL || store->sweeps == NULL || store->partitions == NULL ||
-        !pool_init(store)) {
+        store->balances == NULL || !pool_init(store)) {
+        free(store->balances);
         free(store->cores);
         free(store->sweeps);
         free(store->partitions);
@@ -191,6 +195,7 @@ struct store *store_create(const struct store_config *config) {
 void store_destroy(struct store *store) {
     partitions_free(store);
     slab_pool_fini(&store->pool);
+    free(store->balances);
     free(store->cores);
     free(store->sweeps);
     pthread_mutex_destroy(&store->flush_mutex);

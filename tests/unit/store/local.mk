@@ -66,6 +66,12 @@ UNIT_TESTS += tests/unit/store/test_memory
 tests_unit_store_test_memory_SOURCES = tests/unit/store/test_memory.c $(STORE_FIXTURE)
 tests_unit_store_test_memory_LDADD = $(UNIT_STORE)
 
+# small traces through the store, with the benchmark's own parts
+UNIT_TESTS += tests/unit/store/test_hit_ratio
+tests_unit_store_test_hit_ratio_SOURCES = tests/unit/store/test_hit_ratio.c bench/trace.c \
+	bench/cache_lists.c bench/cache_store.c bench/zipf.c
+tests_unit_store_test_hit_ratio_LDADD = $(UNIT_STORE) -lm
+
 # own objects of store and below, without link time optimisation: the linker wraps the lock
 UNIT_TESTS += tests/unit/store/test_hold
 tests_unit_store_test_hold_CPPFLAGS = $(AM_CPPFLAGS) $(XXHASH_CFLAGS)

@@ -34,6 +34,89 @@ static void items_that_are_read_survive_a_scan_of_ten_caches(void **state) {
     fixture_close(&f);
 }
 
+/* How many of `count` items of `bytes`, each read `reads` times, are there after a scan. */
+static unsigned survivors_of(uint64_t bytes, unsigned count, unsigned reads) {
+    struct fixture f;
+    struct store_config config = fixture_config();
+    config.memory_bytes = 8 * MIB;
+    fixture_open(&f, &config);
+    char key[64];
+    (void)pattern(&f, bytes, 0);
+    (void)fill_until_full(&f, "first", 200);
+    for (unsigned i = 0; i < count; i++) {
+        key_number(key, "large", i);
+        assert_int_equal(put(&f, key, f.pattern, bytes), STORE_OK);
+        for (unsigned j = 0; j < reads; j++) {
+            assert_int_equal(get(&f, key).read, STORE_HIT);
+        }
+    }
+    for (unsigned i = 0; i < 30000; i++) {
+        key_number(key, "scan", i);
+        assert_int_equal(put(&f, key, f.pattern, 200), STORE_OK);
+    }
+    unsigned survivors = 0;
+    for (unsigned i = 0; i < count; i++) {
+        key_number(key, "large", i);
+        survivors += has(&f, key);
+    }
+    fixture_close(&f);
+    return survivors;
+}
+
+static void a_large_item_survives_a_scan_when_it_was_read_twice(void **state) {
+    (void)state;
+    assert_true(survivors_of(2000, 100, 2) >= 95);
+    assert_true(survivors_of(2000, 100, 1) <= 20);
+    assert_true(survivors_of(200, 100, 1) >= 95);
+}
+
+static uint32_t freqs_of_main(struct fixture *f) {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < geometry_buckets(atom_load_relaxed(&f->p->geometry)); i++) {
+        const struct bucket *line = index_bucket(f->store, f->p, i);
+        for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
+            uint64_t slot = atom_load_relaxed(&line->slots[j]);
+            sum += (slot & SLOT_MAIN) != 0 ? slot_freq(slot) : 0;
+        }
+    }
+    return sum;
+}
+
+static void probes_of_main_leave_the_counters_as_they_were(void **state) {
+    (void)state;
+    struct fixture f;
+    struct store_config config = fixture_config();
+    config.memory_bytes = 8 * MIB;
+    fixture_open(&f, &config);
+    char key[64];
+    (void)pattern(&f, 100, 0);
+    enum { ITEMS = 20000 };
+    for (unsigned i = 0; i < ITEMS; i++) {
+        key_number(key, "key", i);
+        assert_int_equal(put(&f, key, f.pattern, 100), STORE_OK);
+    }
+    for (unsigned i = 0; i < ITEMS * 2; i++) {
+        key_number(key, "key", i / 2);
+        (void)get(&f, key);
+    }
+    uint32_t before = freqs_of_main(&f);
+    assert_true(before > ITEMS);
+    for (unsigned i = 0; i < 10000; i++) {
+        balance_note_victims(f.store, f.p, EVICT_BATCH_MAX);
+    }
+    /* Those of the probes still out are one lower. */
+    uint32_t after = freqs_of_main(&f);
+    assert_true(after <= before && before - after <= BALANCE_PROBES * BUCKET_SLOTS);
+    /* Nobody read main meanwhile, but nothing came back either. */
+    assert_int_equal(f.p->balance->share, BALANCE_UNIT / 10);
+    for (unsigned i = 0; i < 10000; i++) {
+        balance_note_return(f.p, 1);
+        balance_note_victims(f.store, f.p, EVICT_BATCH_MAX);
+    }
+    assert_int_equal(f.p->balance->share, BALANCE_UNIT * 8 / 10);
+    fixture_close(&f);
+}
+
 static void what_nobody_reads_leaves_first(void **state) {
     (void)state;
     struct fixture f;
@@ -251,6 +334,8 @@ static void counters_add_up(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items_that_are_read_survive_a_scan_of_ten_caches),
+        cmocka_unit_test(a_large_item_survives_a_scan_when_it_was_read_twice),
+        cmocka_unit_test(probes_of_main_leave_the_counters_as_they_were),
         cmocka_unit_test(what_nobody_reads_leaves_first),
         cmocka_unit_test(a_key_that_returns_while_its_ghost_is_known_enters_main),
         cmocka_unit_test(expired_items_make_room_before_living_ones),

@@ -82,7 +82,7 @@ static void a_ghost_is_known_once(void **state) {
     fixture_close(&f);
 }
 
-static void the_oldest_ghost_of_a_line_is_forgotten_first(void **state) {
+static void ghosts_of_a_line_are_known_by_age_and_the_oldest_forgotten(void **state) {
     (void)state;
     struct fixture f;
     struct store_config config = fixture_config();
@@ -94,7 +94,7 @@ static void the_oldest_ghost_of_a_line_is_forgotten_first(void **state) {
         assert_false(ghost_take(f.store, f.p, i << 32 | 0x10));
     }
     for (uint64_t i = 9; i <= 40; i++) {
-        assert_true(ghost_take(f.store, f.p, i << 32 | 0x10));
+        assert_int_equal(ghost_take(f.store, f.p, i << 32 | 0x10), (40 - i) / 4 + 1);
     }
     /* Another line knows nothing of it. */
     ghost_add(f.store, f.p, (uint64_t)7 << 32 | 0x10);
@@ -126,7 +126,7 @@ int main(void) {
         cmocka_unit_test(fragments_leave_in_order_over_page_borders),
         cmocka_unit_test(a_fragment_holds_bucket_bits_and_tag),
         cmocka_unit_test(a_ghost_is_known_once),
-        cmocka_unit_test(the_oldest_ghost_of_a_line_is_forgotten_first),
+        cmocka_unit_test(ghosts_of_a_line_are_known_by_age_and_the_oldest_forgotten),
         cmocka_unit_test(items_of_one_tag_and_bucket_keep_their_own_entries),
     };
 
