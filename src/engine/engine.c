@@ -57,21 +57,6 @@ uint32_t engine_expiry(const struct engine_core *core, int64_t exptime) {
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-void execute_log_line(const struct engine_core *core, const struct session *session,
-                      struct span input) {
-    const uint8_t *feed = memchr(input.data, '\n', input.len);
-    size_t bytes = feed ? (size_t)(feed - input.data) : input.len;
-
-    bytes -= bytes > 0 && input.data[bytes - 1] == '\r';
-    bytes = bytes < ENGINE_LOG_BYTES_MAX ? bytes : ENGINE_LOG_BYTES_MAX;
-    core->config->log(core->config->log_context, session, '<', span_of(input.data, bytes));
-}
-
-void execute_log_reply(const struct engine_core *core, const struct session *session,
-                       struct span text) {
-    core->config->log(core->config->log_context, session, '>', text);
-}
-
 void execute_answer(struct engine_core *core, struct session *session,
                     const struct request *request, enum outcome outcome) {
     if (request->noreply || outcome == OUTCOME_NONE) {
@@ -106,7 +91,7 @@ void execute_answer_result(struct engine_core *core, struct session *session,
 
     reply_commit(&session->reply, bytes);
     if (core->config->log && bytes > 0) {
-        execute_log_reply(core, session, outcome_text(outcome));
+        execute_log_answer(core, session, request, outcome, to);
     }
 }
 

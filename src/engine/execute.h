@@ -85,10 +85,17 @@ uint32_t meta_created_expiry(const struct engine_core *core, const struct reques
 /* Counts a value that was refused before it was read (TOO_LARGE, NO_MEMORY); returns the answer. */
 enum outcome write_refuse(struct engine_core *core, enum store_outcome outcome);
 
-/* -vv; called only when config->log is set */
-void execute_log_line(const struct engine_core *core, const struct session *session,
-                      struct span input);
+/* -vv (log.c); called only when config->log is set. `input` begins with the request. */
+void execute_log_request(const struct engine_core *core, const struct session *session,
+                         const struct request *request, struct span input);
 void execute_log_reply(const struct engine_core *core, const struct session *session,
                        struct span text);
+/* The header of a binary answer. */
+void execute_log_packet(const struct engine_core *core, const struct session *session,
+                        const uint8_t *header);
+/* An outcome; of a binary request `packet` is what was written. */
+void execute_log_answer(const struct engine_core *core, const struct session *session,
+                        const struct request *request, enum outcome outcome,
+                        const uint8_t *packet);
 
 #endif

@@ -59,6 +59,9 @@ static void get_lent(struct engine_core *core, struct session *session,
 
     if (to) {
         reply_commit(reply, get_write_head(to, request, head));
+        if (core->config->log && request->protocol == REQUEST_BINARY) {
+            execute_log_packet(core, session, to);
+        }
     }
     if (!get_has_value(request)) {
         struct store_lease unwanted = *lease;
@@ -106,7 +109,8 @@ static void get_count(struct engine_core *core, bool touching, enum store_read r
     }
 }
 
-static void get_miss(struct session *session, const struct request *request) {
+static void get_miss(const struct engine_core *core, struct session *session,
+                     const struct request *request) {
     uint8_t *to;
 
     if (!request->last) {
@@ -117,14 +121,26 @@ static void get_miss(struct session *session, const struct request *request) {
         session->reply.broken = true;
         return;
     }
-    reply_commit(&session->reply, response_write_miss(to, request));
+    size_t bytes = response_write_miss(to, request);
+
+    reply_commit(&session->reply, bytes);
+    if (core->config->log && request->protocol == REQUEST_BINARY && bytes > 0) {
+        execute_log_packet(core, session, to);
+    }
 }
 
+/* `packet` is what a binary hit begins with; NULL: it was lent, or not written. */
 static void get_log(struct engine_core *core, struct session *session,
-                    const struct request *request, bool hit) {
+                    const struct request *request, bool hit, const uint8_t *packet) {
     uint8_t text[sizeof "sending key " + REQUEST_KEY_BYTES_MAX];
     size_t bytes = sizeof "sending key " - 1;
 
+    if (request->protocol == REQUEST_BINARY) {
+        if (packet) {
+            execute_log_packet(core, session, packet);
+        }
+        return;
+    }
     if (hit) {
         memcpy(text, "sending key ", bytes);
         memcpy(text + bytes, request->key.data, request->key.len);
@@ -157,7 +173,8 @@ void get_execute(struct engine_core *core, struct engine_request *entry) {
 
     get_count(core, touching, read, &head);
     if (__builtin_expect(core->config->log != NULL, 0)) {
-        get_log(core, session, request, read == STORE_HIT || read == STORE_LENT);
+        get_log(core, session, request, read == STORE_HIT || read == STORE_LENT,
+                read == STORE_HIT ? sink.run : NULL);
     }
     if (read == STORE_HIT && sink.run) {
         size_t bytes = sink.head_bytes + (size_t)head.value_bytes;
@@ -173,6 +190,6 @@ void get_execute(struct engine_core *core, struct engine_request *entry) {
     } else if (read == STORE_LENT) {
         get_lent(core, session, request, &head, &lease);
     } else {
-        get_miss(session, request);
+        get_miss(core, session, request);
     }
 }

@@ -15,6 +15,7 @@ libengine_a_SOURCES += src/engine/engine.h
 libengine_a_SOURCES += src/engine/execute.h
 libengine_a_SOURCES += src/engine/get.c
 libengine_a_SOURCES += src/engine/item.c
+libengine_a_SOURCES += src/engine/log.c
 libengine_a_SOURCES += src/engine/meta.c
 libengine_a_SOURCES += src/engine/observe.c
 libengine_a_SOURCES += src/engine/observe.h

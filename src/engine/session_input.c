@@ -321,11 +321,11 @@ static enum parse_result session_fill(struct source *source, unsigned requests_m
         }
         entry->session = session;
         entry->from_buffer = from_buffer;
-        if (__builtin_expect(log, 0) && entry->request.line_bytes_left == 0 &&
-            entry->request.protocol != REQUEST_BINARY) {
+        if (__builtin_expect(log, 0) && entry->request.line_bytes_left == 0) {
             size_t offset = entry->request.input_offset;
 
-            execute_log_line(core, session, span_of(source->start + offset, source->end - offset));
+            execute_log_request(core, session, &entry->request,
+                                span_of(source->start + offset, source->end - offset));
         }
         if (__builtin_expect(entry->request.value_follows, 0)) {
             *announced = entry;

@@ -70,12 +70,10 @@ struct stats_word {
     admin_function *function;
 };
 
-/* What is written line by line, in portions or not as STAT: for the ASCII protocol only. memcached
- * says so of conns and cachedump too; the dump of detail it sends as one long value. */
+/* What is written line by line, in portions or not as STAT: for the ASCII protocol only, as in
+ * memcached. */
 static bool stats_is_lines(const struct admin_call *call) {
-    return span_is(call->tokens[0], "conns") || span_is(call->tokens[0], "cachedump") ||
-           (span_is(call->tokens[0], "detail") && call->token_count >= 2 &&
-            span_is(call->tokens[1], "dump"));
+    return span_is(call->tokens[0], "conns") || span_is(call->tokens[0], "cachedump");
 }
 
 enum outcome stats_run(struct admin_call *call) {

@@ -1,4 +1,7 @@
 /* larder: `stats detail` */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "src/server/server.h"
 #include "src/server/stats.h"
 #include "src/server/watch.h"
@@ -14,16 +17,15 @@ static enum outcome stats_detail_switch(struct admin_call *call, bool on) {
     return OUTCOME_OK;
 }
 
-static void stats_detail_line(struct admin_call *call, const struct prefix *prefix) {
-    admin_printf(call, "PREFIX %.*s get %llu hit %llu set %llu del %llu\r\n", (int)prefix->len,
-                 (const char *)prefix->text, (unsigned long long)prefix->counts[PREFIX_GETS],
-                 (unsigned long long)prefix->counts[PREFIX_HITS],
-                 (unsigned long long)prefix->counts[PREFIX_SETS],
-                 (unsigned long long)prefix->counts[PREFIX_DELETES]);
+static void stats_detail_line(FILE *out, const struct prefix *prefix) {
+    (void)fprintf(out, "PREFIX %.*s get %llu hit %llu set %llu del %llu\r\n", (int)prefix->len,
+                  (const char *)prefix->text, (unsigned long long)prefix->counts[PREFIX_GETS],
+                  (unsigned long long)prefix->counts[PREFIX_HITS],
+                  (unsigned long long)prefix->counts[PREFIX_SETS],
+                  (unsigned long long)prefix->counts[PREFIX_DELETES]);
 }
 
-static enum outcome stats_detail_dump(struct admin_call *call) {
-    struct server *server = call->context;
+static void stats_detail_text(struct server *server, FILE *out) {
     struct prefixes sum;
     prefixes_init(&sum);
     for (unsigned i = 0; i < server->core_count; i++) {
@@ -31,11 +33,34 @@ static enum outcome stats_detail_dump(struct admin_call *call) {
     }
     for (uint32_t i = 0; sum.slots != NULL && i < PREFIXES_SLOTS; i++) {
         if (sum.slots[i] != NULL) {
-            stats_detail_line(call, sum.slots[i]);
+            stats_detail_line(out, sum.slots[i]);
         }
     }
+    (void)fputs("END\r\n", out);
     prefixes_fini(&sum);
-    return OUTCOME_END;
+}
+
+/* In packets all of it is the value of one, whose key is "detailed". */
+static enum outcome stats_detail_dump(struct admin_call *call) {
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (out == NULL) {
+        return OUTCOME_NO_MEMORY;
+    }
+    stats_detail_text(call->context, out);
+    if (fclose(out) != 0) {
+        free(text);
+        return OUTCOME_NO_MEMORY;
+    }
+    if (call->request->protocol == REQUEST_BINARY) {
+        admin_stat_span(call, span_from_text("detailed"), span_of(text, bytes));
+        admin_stat_end(call);
+    } else {
+        (void)reply_append(call->reply, text, bytes);
+    }
+    free(text);
+    return OUTCOME_NONE;
 }
 
 void stats_detail_reset(struct server *server) {

@@ -409,7 +409,7 @@ struct store_class_totals {
     uint64_t items, bytes;               /* items whose head lies here; their memcached sizes */
     uint64_t items_small;                /* of these in the small (probation) queue */
     uint64_t evicted, evicted_nonzero, evicted_unfetched, evicted_age_last; /* age in s then */
-    uint64_t evicted_active, promotions; /* evicted although asked for lately; left the small queue */
+    uint64_t evicted_active, promotions; /* evicted though asked for lately; left the small queue */
     uint64_t expired_unfetched, reclaimed, expired_upkeep, checked_upkeep, no_memory;
     uint64_t age_oldest;                 /* s since last access of the oldest seen lately */
 };
@@ -432,7 +432,7 @@ unsigned store_class_found(const struct store_core *core);
 unsigned store_class_for(const struct store_core *core, const struct store_key *key,
                          uint32_t client_flags, uint64_t value_bytes);
 
-/* With store_config.track_sizes: the items whose size (memcached's, see store_item_bytes()), in steps
+/* With store_config.track_sizes: the items whose size (memcached's, store_item_bytes()), in steps
  * of STORE_SIZE_STEP bytes rounded up, is `step`; steps from store_sizes_end() on have none. */
 uint64_t store_sizes_count(const struct store *store, uint32_t step);
 uint32_t store_sizes_end(const struct store *store);

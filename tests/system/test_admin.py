@@ -284,10 +284,53 @@ def slabs_counts_by_class(server, peer):
               if key.split(":")[-1].encode() in SLAB_COUNTS and value != "0"], "not reset")
 
 
+def packet(opcode, key=b"", extras=b"", value=b""):
+    return struct.pack(">BBHBBHIIQ", 0x80, opcode, len(key), len(extras), 0, 0,
+                       len(extras) + len(key) + len(value), 7, 0) + extras + key + value
+
+
+def binary_detail_is_one_value(server, peer):
+    client = server.client()
+    client.ask(b"stats detail on")
+    client.ask(b"get a:b")
+    set_value(client, b"a:c", b"x")
+    other = server.client()
+    other.send(packet(0x10, b"detail dump"))
+    header = struct.unpack(">BBHBBHIIQ", other.take(24))
+    want(header[2:6] == (8, 0, 0, 0), "the header is %r" % (header,))
+    text = other.take(header[6])
+    want(text == b"detailedPREFIX a get 1 hit 0 set 1 del 0\r\nEND\r\n", "the dump is %r" % text)
+    want(other.take(24)[:12] == b"\x81\x10" + bytes(10), "no end behind it")
+
+
+VV_WANTED = (rb"<(\d+) Read binary protocol data:\n<\1    0x80 0x01 0x00 0x03\n"
+             rb"<\1    0x08 0x00 0x00 0x00\n<\1    0x00 0x00 0x00 0x0e\n(<\1    .*\n){3}"
+             rb"<\1 SET foo.*\n", rb">(\d+) Writing bin response:\n>\1   0x81 0x01 0x00 0x00\n",
+             rb"<(\d+) GET foo\n>\1 Writing bin response:\n>\1   0x81 0x00 0x00 0x00\n"
+             rb">\1   0x04 0x00 0x00 0x00\n",
+             rb">(\d+) Writing an error: Unknown command\n", rb"<(\d+) mg foo v\n",
+             rb"<(\d+) ms foo 2\n", rb"<(\d+) mn\n>\1 MN\n")
+
+
+def vv_shows_requests_of_all_protocols(server, peer):
+    client = server.client()
+    for request in (packet(1, b"foo", bytes(8), b"val"), packet(0, b"foo"), packet(0xaa)):
+        client.send(request)
+        client.take(struct.unpack(">I", client.take(24)[8:12])[0])
+    client = server.client()
+    client.send(b"ms foo 2\r\nhi\r\nmg foo v\r\n")
+    want([client.line() for _ in range(3)] == [b"HD", b"VA 2", b"hi"], "the replies")
+    want(client.ask(b"mn") == b"MN", "no MN")
+    with open(server.log_path, "rb") as file:
+        log = file.read()
+    for wanted in VV_WANTED:
+        want(re.search(wanted, log), "%r is not in %r" % (wanted, log))
+
+
 def binary_stats_are_packets(server, peer):
     """Whatever is asked for: nothing comes as lines."""
     for key, statuses in ((b"", {0}), (b"items", {0}), (b"settings", {0}), (b"conns", {1}),
-                          (b"cachedump 1 1", {1}), (b"detail dump", {0, 1}), (b"detail on", {0}),
+                          (b"cachedump 1 1", {1}), (b"detail dump", {0}), (b"detail on", {0}),
                           (b"nothing", {1})):
         client = server.client()
         client.send(struct.pack(">BBHBBHIIQ", 0x80, 0x10, len(key), 0, 0, 0, len(key), 7, 0) + key)
@@ -355,6 +398,8 @@ TESTS = (
     (what_the_exporter_reads_is_there, []),
     (slabs_counts_by_class, ["-m", "1024"]),
     (binary_stats_are_packets, []),
+    (binary_detail_is_one_value, []),
+    (vv_shows_requests_of_all_protocols, ["-vv"]),
     (memcached_tool_works, []),
     (a_crawl_frees_what_has_expired, ["-o", "debugtime"]),
 )
