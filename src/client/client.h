@@ -64,6 +64,7 @@ struct leg {
     enum leg_kind kind;
     bool was_sent;   /* lost: the server may have seen it */
     bool value_seen; /* classic: only END is missing */
+    bool ok_begins;  /* answered by lines that OK is the first of, not the last */
     bool bad_key;    /* lost: the server's dialect has no way to say it */
 };
 
@@ -298,7 +299,9 @@ struct op_lines {
     void (*each)(void *context, struct span line);
     void *context;
 };
-bool op_line_ends(struct span line);
+/* Whether "OK" begins what the command is answered by. */
+bool op_lines_begin_with_ok(const struct op *op);
+bool op_line_ends(const struct leg *leg, struct span line);
 void op_line(struct op *op, struct leg *leg, struct span line, bool ends);
 
 /* op_end.c */

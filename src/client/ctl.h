@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+#include "src/client/larder.h"
 #include "src/client/ring.h"
 #include "src/client/server_list.h"
 
@@ -43,6 +44,20 @@ struct ctl_args {
     enum ring_mode mode;
     enum ctl_picture picture;
     bool help;
+    /* of commands that talk to servers */
+    struct larder_config *config;
+    const char *tier;      /* servers with replicas */
+    enum larder_verb verb; /* that stores */
+    uint32_t ttl_s;
+    uint32_t flags;
+    uint64_t initial;
+    const char *glob;  /* or NULL */
+    const char *regex; /* or NULL */
+    uint64_t items_rate; /* a second; 0: as fast as it goes */
+    uint64_t bytes_rate;
+    enum ctl_picture progress;
+    bool has_ttl;
+    bool has_initial;
 };
 
 struct ctl_command {
@@ -53,6 +68,7 @@ struct ctl_command {
     const char *example;
     enum ctl_exit (*run)(const struct ctl_args *args);
     bool takes_words;
+    const char *request_ms; /* NULL: as the library has it */
 };
 
 struct ctl_option {
@@ -93,5 +109,14 @@ ctl_fail(const struct ctl_command *command, enum ctl_exit code, const char *form
 /* The commands. */
 enum ctl_exit ctl_map(const struct ctl_args *args);
 enum ctl_exit ctl_ring(const struct ctl_args *args);
+enum ctl_exit ctl_get(const struct ctl_args *args);
+enum ctl_exit ctl_set(const struct ctl_args *args);
+enum ctl_exit ctl_delete(const struct ctl_args *args);
+enum ctl_exit ctl_incr(const struct ctl_args *args);
+enum ctl_exit ctl_touch(const struct ctl_args *args);
+enum ctl_exit ctl_stats(const struct ctl_args *args);
+enum ctl_exit ctl_ping(const struct ctl_args *args);
+enum ctl_exit ctl_dump(const struct ctl_args *args);
+enum ctl_exit ctl_load(const struct ctl_args *args);
 
 #endif

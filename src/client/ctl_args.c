@@ -40,7 +40,10 @@ static const char *read_remove(struct ctl_args *args, struct span value, struct 
 
 static const char *read_ring(struct ctl_args *args, struct span value, struct span *item) {
     (void)item;
-    return ring_mode_find(value, &args->mode) ? NULL : "there is no such ring, see --help";
+    if (!ring_mode_find(value, &args->mode)) {
+        return "there is no such ring, see --help";
+    }
+    return larder_config_set(args->config, "ring", (const char *)value.data);
 }
 
 static const char *read_sample(struct ctl_args *args, struct span value, struct span *item) {
@@ -54,19 +57,120 @@ static const char *read_sample(struct ctl_args *args, struct span value, struct 
     return NULL;
 }
 
-static const char *read_picture(struct ctl_args *args, struct span value, struct span *item) {
+/* Looked at when the servers are first needed. */
+static const char *read_tier(struct ctl_args *args, struct span value, struct span *item) {
+    (void)item;
+    args->tier = (const char *)value.data;
+    return larder_config_set(args->config, "servers", args->tier);
+}
+
+static const char *read_ttl(struct ctl_args *args, struct span value, struct span *item) {
+    (void)item;
+    args->has_ttl = true;
+    return number_parse_u32(value, &args->ttl_s) ? NULL : "it is a number of seconds";
+}
+
+static const char *read_flags(struct ctl_args *args, struct span value, struct span *item) {
+    (void)item;
+    return number_parse_u32(value, &args->flags) ? NULL : "it is a number from 0 to 4294967295";
+}
+
+static const char *read_mode(struct ctl_args *args, struct span value, struct span *item) {
+    static const struct {
+        const char *name;
+        enum larder_verb verb;
+    } modes[] = {{"set", LARDER_SET},
+                 {"add", LARDER_ADD},
+                 {"replace", LARDER_REPLACE},
+                 {"append", LARDER_APPEND},
+                 {"prepend", LARDER_PREPEND}};
+    (void)item;
+
+    for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (span_is(value, modes[i].name)) {
+            args->verb = modes[i].verb;
+            return NULL;
+        }
+    }
+    return "it is set, add, replace, append or prepend";
+}
+
+static const char *read_initial(struct ctl_args *args, struct span value, struct span *item) {
+    (void)item;
+    args->has_initial = true;
+    return number_parse_u64(value, &args->initial) ? NULL : "it is a number";
+}
+
+static const char *read_match(struct ctl_args *args, struct span value, struct span *item) {
+    (void)item;
+    args->glob = (const char *)value.data;
+    return NULL;
+}
+
+static const char *read_regex(struct ctl_args *args, struct span value, struct span *item) {
+    (void)item;
+    args->regex = (const char *)value.data;
+    return NULL;
+}
+
+static const char *read_items_rate(struct ctl_args *args, struct span value, struct span *item) {
+    (void)item;
+    bool good = number_parse_u64(value, &args->items_rate) && args->items_rate > 0;
+
+    return good ? NULL : "it is a number from 1 on";
+}
+
+static const char *read_bytes_rate(struct ctl_args *args, struct span value, struct span *item) {
+    static const char units[] = "kmg";
+    const char *unit = value.len == 0 ? NULL : strchr(units, value.data[value.len - 1]);
+    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
+    (void)item;
+
+    value.len -= unit != NULL;
+    if (!number_parse_u64(value, &args->bytes_rate) || args->bytes_rate == 0 ||
+        args->bytes_rate > UINT32_MAX) {
+        return "it is a number from 1 to 4294967295, and k, m or g";
+    }
+    args->bytes_rate <<= shift;
+    return NULL;
+}
+
+static const char *read_client(struct ctl_args *args, struct span value, struct span *item) {
+    char name[40];
+    const uint8_t *equals = value.len == 0 ? NULL : memchr(value.data, '=', value.len);
+    size_t bytes = equals == NULL ? 0 : (size_t)(equals - value.data);
+    (void)item;
+
+    if (equals == NULL || bytes >= sizeof name) {
+        return "it is NAME=VALUE";
+    }
+    memcpy(name, value.data, bytes);
+    name[bytes] = '\0';
+    return larder_config_set(args->config, name, (const char *)equals + 1);
+}
+
+static const char *read_when(enum ctl_picture *when, struct span value) {
     static const char *const names[] = {[CTL_PICTURE_AUTO] = "auto",
                                         [CTL_PICTURE_ALWAYS] = "always",
                                         [CTL_PICTURE_NEVER] = "never"};
-    (void)item;
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (span_is(value, names[i])) {
-            args->picture = (enum ctl_picture)i;
+            *when = (enum ctl_picture)i;
             return NULL;
         }
     }
     return "it is auto, always or never";
+}
+
+static const char *read_picture(struct ctl_args *args, struct span value, struct span *item) {
+    (void)item;
+    return read_when(&args->picture, value);
+}
+
+static const char *read_progress(struct ctl_args *args, struct span value, struct span *item) {
+    (void)item;
+    return read_when(&args->progress, value);
 }
 
 static const char *read_help(struct ctl_args *args, struct span value, struct span *item) {
@@ -78,9 +182,11 @@ static const char *read_help(struct ctl_args *args, struct span value, struct sp
 
 static const struct ctl_option options[] = {
 #define BIT(command) (1u << (command))
+#define KEYED (BIT(CTL_GET) | BIT(CTL_SET) | BIT(CTL_DELETE) | BIT(CTL_INCR) | BIT(CTL_TOUCH))
 #define CTL_OPTION(...) {__VA_ARGS__},
 #include "src/client/ctl_options.def"
 #undef CTL_OPTION
+#undef KEYED
 #undef BIT
 };
 
@@ -236,8 +342,16 @@ bool ctl_args_init(struct ctl_args *args, const struct ctl_command *command, int
                    char **argv) {
     unsigned seen = 0;
 
-    *args = (struct ctl_args){.command = command};
-    if (read_initials(args) && read_options(args, argc, argv, &seen)) {
+    *args = (struct ctl_args){.command = command, .config = larder_config_create()};
+    if (args->config == NULL) {
+        (void)ctl_fail(command, CTL_SYSTEM, "out of memory");
+        return false;
+    }
+    const char *ms = command->request_ms;
+
+    if (ms != NULL && larder_config_set(args->config, "request_ms", ms) != NULL) {
+        (void)ctl_fail(command, CTL_SYSTEM, "request_ms=%s", ms);
+    } else if (read_initials(args) && read_options(args, argc, argv, &seen)) {
         args->words = argv + optind;
         args->word_count = (unsigned)(argc - optind);
         if (args->help || nothing_is_missing(args, seen)) {
@@ -271,4 +385,5 @@ void ctl_args_fini(struct ctl_args *args) {
     server_list_fini(&args->servers);
     server_list_fini(&args->added);
     server_list_fini(&args->removed);
+    larder_config_destroy(args->config);
 }

@@ -11,7 +11,8 @@ static const char servers_doc[] =
     "weight stands behind a colon: /run/larder.sock:/2. A host counts as it is written: names are "
     "not resolved, and localhost and 127.0.0.1 are two places.";
 
-static const char one_line[] = "map keys to servers and look at rings of servers";
+static const char one_line[] =
+    "ask, watch, dump and load larder servers, and look at rings of them";
 
 void ctl_print_version(FILE *out) {
     (void)fputs("larderctl " PACKAGE_VERSION "\n", out);
@@ -192,7 +193,8 @@ void ctl_print_man(FILE *out) {
     }
     (void)fputs("larderctl help\\fR [\\fPCOMMAND\\fR]\\fP\nlarderctl \\-\\-version\n.fi\n"
                 ".SH DESCRIPTION\n"
-                "larderctl says where keys live on a fleet of larder or memcached servers.\n"
+                "larderctl says where keys live on a fleet of larder or memcached servers, gets\n"
+                "and stores items, tells how servers are, and copies what they hold.\n"
                 ".SH COMMANDS\n",
                 out);
     print_man_commands(out);

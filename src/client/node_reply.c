@@ -164,7 +164,7 @@ static bool take_lines(struct node *node, struct leg *leg) {
     size_t bytes = (size_t)(feed - in.data);
     struct span line = span_of(in.data, bytes > 0 && in.data[bytes - 1] == '\r' ? bytes - 1
                                                                                  : bytes);
-    bool ends = op_line_ends(line);
+    bool ends = op_line_ends(leg, line);
 
     if (leg->kind == LEG_WARM) {
         node_warm_line(node, line);

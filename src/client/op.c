@@ -80,6 +80,7 @@ static void ask(struct op *op, struct node *node) {
 
     leg->op = op;
     leg->kind = op->lines != NULL ? LEG_LINES : LEG_OP;
+    leg->ok_begins = op->lines != NULL && op_lines_begin_with_ok(op);
     op->legs[node->is_replica] = leg;
     op->asked[node->is_replica] = true;
     op_set_timer(op, patience == NEVER_NS ? NEVER_NS : op->larder->now_ns + patience);

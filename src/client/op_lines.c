@@ -12,9 +12,16 @@ static bool tells_error(struct span line) {
            begins(line, "BUSY") || begins(line, "BADCLASS") || begins(line, "NOTFULL");
 }
 
-bool op_line_ends(struct span line) {
-    return span_is(line, "END") || span_is(line, "OK") || span_is(line, "RESET") ||
-           span_is(line, "EN") || begins(line, "VERSION ") || tells_error(line);
+bool op_lines_begin_with_ok(const struct op *op) {
+    struct span command = span_of(op->request.value, op->request.value_bytes);
+
+    return begins(command, "lru_crawler metadump ") || begins(command, "lru_crawler mgdump ");
+}
+
+bool op_line_ends(const struct leg *leg, struct span line) {
+    return span_is(line, "END") || (span_is(line, "OK") && !leg->ok_begins) ||
+           span_is(line, "RESET") || span_is(line, "EN") || begins(line, "VERSION ") ||
+           tells_error(line);
 }
 
 void op_line(struct op *op, struct leg *leg, struct span line, bool ends) {
