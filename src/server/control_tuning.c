@@ -206,7 +206,28 @@ enum outcome control_lru_crawler(struct admin_call *call) {
 
 /* -- slabs ------------------------------------------------------------------------------------- */
 
-/* Pages move by themselves, so there is never one to spare by hand. */
+/* The page goes to the pool, from which the class that wants it takes it, as any other. */
+static enum outcome tuning_reassign_from(struct admin_call *call, int32_t from) {
+    const struct server *server = call->context;
+    const struct connection *connection = call->session->context;
+    unsigned first = 1;
+    unsigned last = store_class_count(server->store);
+    if (from == 0) {
+        return OUTCOME_REASSIGN_NO_SPARE; /* the pool's pages are anybody's already */
+    }
+    if (from > 0) {
+        stats_class_range(server, (unsigned)from, &first, &last);
+    }
+    switch (store_reassign(connection->core->store_core, first, last)) {
+    case STORE_REASSIGN_STARTED:
+        return OUTCOME_OK;
+    case STORE_REASSIGN_BUSY:
+        return OUTCOME_REASSIGN_BUSY;
+    default:
+        return OUTCOME_REASSIGN_NO_SPARE;
+    }
+}
+
 static enum outcome tuning_reassign(struct admin_call *call) {
     const struct server *server = call->context;
     int32_t from = 0;
@@ -223,7 +244,7 @@ static enum outcome tuning_reassign(struct admin_call *call) {
     if (from < -1 || from > STATS_CLASSES_SHOWN_MAX || to < 0 || to > STATS_CLASSES_SHOWN_MAX) {
         return OUTCOME_REASSIGN_BAD_CLASS;
     }
-    return OUTCOME_REASSIGN_NO_SPARE;
+    return tuning_reassign_from(call, from);
 }
 
 static enum outcome tuning_automove_factor(struct admin_call *call, bool kept) {

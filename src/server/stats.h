@@ -43,6 +43,10 @@ void stats_class_add_since_reset(struct server *server, unsigned class_id,
  * less where larder has more than STATS_CLASSES_SHOWN_MAX. */
 unsigned stats_class_number(const struct server *server, unsigned class_id);
 
+/* The store's classes that are shown as number `shown`; none: *first > *last. */
+void stats_class_range(const struct server *server, unsigned shown, unsigned *first,
+                       unsigned *last);
+
 /* The command: hooks of the engine; context is the server. */
 enum outcome stats_run(struct admin_call *call);
 

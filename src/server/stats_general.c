@@ -33,6 +33,7 @@ struct stats_view {
     uint64_t threads;
     struct watch_figures watch;
     uint64_t crawling;
+    uint64_t reassigning;
     uint64_t crawls;
 };
 
@@ -66,6 +67,7 @@ static void stats_view_fill(struct stats_view *view, struct server *server,
     view->threads = server->core_count;
     watch_figures(&server->watch, &view->watch);
     view->crawling = atom_load_relaxed(&server->crawl_until) > core->now;
+    view->reassigning = store_reassign_running(server->store);
     view->crawls = atom_load_relaxed(&server->crawls);
     pthread_mutex_lock(&server->admin_lock);
     view->memory_limit_bytes = server->memory_limit_bytes;

@@ -48,6 +48,14 @@ unsigned stats_class_number(const struct server *server, unsigned class_id) {
     return class_id == 0 ? 0 : (class_id - 1) / folded + 1;
 }
 
+void stats_class_range(const struct server *server, unsigned shown, unsigned *first,
+                       unsigned *last) {
+    unsigned classes = store_class_count(server->store);
+    unsigned folded = stats_classes_folded(classes);
+    *first = (shown - 1) * folded + 1;
+    *last = shown * folded < classes ? shown * folded : classes;
+}
+
 /* The classes shown as number `shown` (1..STATS_CLASSES_SHOWN_MAX). False: none of them is used. */
 static bool stats_class_shown(const struct store *store, unsigned classes, unsigned shown,
                               struct store_class_totals *sum) {
@@ -66,12 +74,12 @@ static bool stats_class_shown(const struct store *store, unsigned classes, unsig
 }
 
 /* What was counted in them. */
-static struct stats_class_sums stats_class_counted(struct server *server, unsigned classes,
-                                                   unsigned shown) {
+static struct stats_class_sums stats_class_counted(struct server *server, unsigned shown) {
     struct stats_class_sums sums = {0};
-    unsigned folded = stats_classes_folded(classes);
-    unsigned last = shown * folded < classes ? shown * folded : classes;
-    for (unsigned i = (shown - 1) * folded + 1; i <= last; i++) {
+    unsigned first;
+    unsigned last;
+    stats_class_range(server, shown, &first, &last);
+    for (unsigned i = first; i <= last; i++) {
         stats_class_add_since_reset(server, i, &sums);
     }
     return sums;
@@ -168,7 +176,7 @@ enum outcome stats_slabs(struct admin_call *call) {
     store_totals(server->store, &totals);
     for (unsigned shown = 1; shown <= STATS_CLASSES_SHOWN_MAX; shown++) {
         struct store_class_totals sum;
-        struct stats_class_sums counted = stats_class_counted(server, totals.classes, shown);
+        struct stats_class_sums counted = stats_class_counted(server, shown);
         bool used = stats_class_shown(server->store, totals.classes, shown, &sum);
         /* The pages of a class may have gone, what was done with its items has not. */
         if (used || memcmp(&counted, &nothing, sizeof(counted)) != 0) {

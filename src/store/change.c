@@ -17,17 +17,11 @@ struct reform {
 };
 
 static bool find_live(struct reform *reform, struct cursor *cursor) {
-    struct store *store = reform->core->store;
-    uint32_t now = reform->core->now;
-    if (!index_find(store, reform->p, reform->key, cursor)) {
+    if (!item_find_live(reform->core, reform->p, reform->key, cursor)) {
         return false;
     }
-    if (item_is_dead(reform->p, atom_load_relaxed(&cursor->item->version),
-                     item_expiry(cursor->item, cursor->shape), now)) {
-        item_unlink(store, reform->p, cursor, LEAVE_EXPIRED, now);
-        return false;
-    }
-    reform->core->class_found = location_class(store, slot_location(cursor->slot));
+    reform->core->class_found =
+        location_class(reform->core->store, slot_location(cursor->slot));
     return true;
 }
 

@@ -7,7 +7,7 @@
  * and a tiny one leaves in every other sweep only.
  * Source: J. Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023; the hand
  * over the index instead of a queue is ours (no bytes an item, nothing to go stale). */
-#include "src/store/partition.h"
+#include "src/store/sizes.h"
 
 /* A large item: as long as this many of the mean; a tiny one: that part of it. */
 #define LARGE_MEANS 2u

@@ -1,5 +1,5 @@
 /* larder: putting a new item in its place, under the lock */
-#include "src/store/partition.h"
+#include "src/store/sizes.h"
 
 uint32_t write_marks_rare(const struct store_write *write) {
     /* An invalidating write may have to keep the old expiry. */
@@ -101,17 +101,14 @@ static enum store_outcome decide_absent(struct attempt *attempt) {
     return write->mode == STORE_SET || write->mode == STORE_ADD ? STORE_OK : STORE_NOT_STORED;
 }
 
-/* Finds the key's live item; one that is dead is taken out on the way. */
-static bool find_live(struct attempt *attempt, struct cursor *cursor) {
-    struct store *store = attempt->core->store;
-    struct partition *p = attempt->p;
-    uint32_t now = attempt->core->now;
-    if (!index_find(store, p, &attempt->write->key, cursor)) {
+bool item_find_live(struct store_core *core, struct partition *p, const struct store_key *key,
+                    struct cursor *cursor) {
+    if (!index_find(core->store, p, key, cursor)) {
         return false;
     }
     if (item_is_dead(p, atom_load_relaxed(&cursor->item->version),
-                     item_expiry(cursor->item, cursor->shape), now)) {
-        item_unlink(store, p, cursor, LEAVE_EXPIRED, now);
+                     item_expiry(cursor->item, cursor->shape), core->now)) {
+        item_unlink(core->store, p, cursor, LEAVE_EXPIRED, core->now);
         return false;
     }
     return true;
@@ -243,7 +240,7 @@ enum store_outcome link_attempt(struct attempt *attempt) {
     if (__builtin_expect(attempt->write->invalidate, 0)) {
         attempt->shape &= ~(uint32_t)(ITEM_STALE | ITEM_WIN_SENT); /* of an earlier try */
     }
-    bool live = find_live(attempt, &cursor);
+    bool live = item_find_live(attempt->core, attempt->p, &attempt->write->key, &cursor);
     enum store_outcome outcome =
         live ? decide_live(attempt, &cursor) : decide_absent(attempt);
     if (outcome != STORE_OK) {

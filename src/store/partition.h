@@ -197,6 +197,7 @@ struct store {
     _Atomic uint32_t evictions_watched;   /* config.evicted is to be called */
     _Atomic uint32_t sweep_until;         /* until then the sweep visits whatever has expired */
     _Atomic uint32_t flush_at;            /* pending flush_all, 0 = none */
+    _Atomic uint32_t reassigning;         /* a core empties a page that was asked for */
     pthread_mutex_t flush_mutex;
     struct store_totals baseline; /* of stats reset; flush_mutex */
     struct store_class_totals class_baselines[SLAB_CLASSES_MAX + 1]; /* the same */
@@ -219,6 +220,8 @@ struct shrink {
     uint32_t next; /* partition that gives the next page */
     bool move;
     bool leaving;      /* the page's extent goes back to the system */
+    bool asked;        /* for by store_reassign() */
+    uint32_t steps;    /* taken then */
     uint32_t searched; /* where the next such page is looked for */
 };
 
@@ -445,20 +448,6 @@ unsigned fit_class(const struct store *store, const struct partition *p, uint64_
  * are worth their pages. Under the lock. */
 unsigned fit_class_counted(const struct store *store, struct partition *p, uint64_t bytes);
 
-/* -- sizes.c ----------------------------------------------------------------------------------- */
-
-/* False: no memory. */
-MUST_CHECK bool sizes_init(const struct store *store, struct partition *p);
-void sizes_fini(struct partition *p);
-/* Counts items of `bytes` more (or, wrapping, less). Only where p->sizes is there. */
-void sizes_change(struct partition *p, uint64_t bytes, uint32_t change);
-
-static inline void sizes_count(struct partition *p, uint64_t bytes, uint32_t change) {
-    if (__builtin_expect(p->sizes != NULL, 0)) {
-        sizes_change(p, bytes, change);
-    }
-}
-
 /* -- lend.c ------------------------------------------------------------------------------------ */
 
 /* The loan counter of a chained item's head chunk. */
@@ -507,6 +496,10 @@ enum store_outcome touch_item(struct store_core *core, const struct store_key *k
 
 /* What a writer must fetch, without the lock, before it can go on. */
 enum need { NEED_NOTHING, NEED_CHUNK, NEED_TABLE_PAGE };
+
+/* Finds the key's live item; one that is dead is taken out on the way. Under the lock. */
+bool item_find_live(struct store_core *core, struct partition *p, const struct store_key *key,
+                    struct cursor *cursor);
 
 /* One attempt to write an item. */
 struct attempt {

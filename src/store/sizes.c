@@ -1,7 +1,7 @@
 /* larder: how many items there are of each size, for who asked to have it counted */
 #include <stdlib.h>
 
-#include "src/store/partition.h"
+#include "src/store/sizes.h"
 
 /* memcached rounds up to a whole step. */
 static uint32_t size_step(uint64_t bytes) {

@@ -298,6 +298,18 @@ static bool shrink_choose(struct store_core *core, struct page_job *job) {
     return true;
 }
 
+/* Who asks for one page gets that one or none. */
+static bool reassign_end(struct store_core *core, enum page_step step) {
+    struct shrink *shrink = &core->shrink;
+    if (step == PAGE_MORE && ++shrink->steps < STEPS_MAX) {
+        return true;
+    }
+    shrink->p = NULL;
+    shrink->asked = false;
+    atom_store_release(&core->store->reassigning, 0u);
+    return true;
+}
+
 /* Goes on with the page that the core is emptying, or chooses one. */
 bool space_shrink_step(struct store_core *core) {
     struct store *store = core->store;
@@ -309,8 +321,15 @@ bool space_shrink_step(struct store_core *core) {
     }
     partition_lock(core, job.p);
     enum page_step step = page_empty_step(&job);
-    (void)limbo_step(store, job.p);
+    bool freed = limbo_step(store, job.p);
+    if (shrink->asked) {
+        step = step == PAGE_PINNED && freed ? PAGE_MORE : step;
+        atom_own_add(&job.p->counters.page_moves, step == PAGE_EMPTIED ? 1u : 0u);
+    }
     partition_unlock(core, job.p);
+    if (shrink->asked) {
+        return reassign_end(core, step);
+    }
     if (step == PAGE_MORE) {
         return true;
     }

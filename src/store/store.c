@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "src/base/hash.h"
-#include "src/store/partition.h"
+#include "src/store/sizes.h"
 #include "src/store/plan.h"
 
 #define MIB ((uint64_t)1 << 20)

@@ -358,6 +358,18 @@ MUST_CHECK bool store_memory_limit_set(struct store *store, uint64_t memory_byte
 /* Changes store_config.temporary_ttl. Any thread. */
 void store_temporary_ttl_set(struct store *store, uint32_t ttl_s);
 
+enum store_reassign {
+    STORE_REASSIGN_STARTED,
+    STORE_REASSIGN_BUSY,     /* another one is under way */
+    STORE_REASSIGN_NO_SPARE, /* less than two pages, or nothing may be evicted (-M) */
+};
+/* Has the emptiest page of the size classes first..last emptied, in the partition that has most of
+ * them, by this core's upkeep: items move to other pages of their class while those have room, else
+ * they are evicted. The page goes to the pool, from which every class takes. A page that something
+ * pins (a value on loan, an upload) stays. */
+enum store_reassign store_reassign(struct store_core *core, unsigned first, unsigned last);
+bool store_reassign_running(const struct store *store);
+
 /* -- walking ----------------------------------------------------------------------------------- */
 
 /* A walk over all items, a bucket a step: complete, and nothing twice, whatever splits, merges,

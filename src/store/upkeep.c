@@ -40,7 +40,7 @@ static bool partition_step(struct store_core *core, struct partition *p) {
 /* Gives pages back while the store holds more than its budget allows (cache_memlimit). */
 static bool shrink_step(struct store_core *core) {
     const struct store *store = core->store;
-    bool due = slab_pool_excess_used(&store->pool) != 0 ||
+    bool due = core->shrink.p != NULL || slab_pool_excess_used(&store->pool) != 0 ||
                atom_load_relaxed(&store->pool.leaving_extents) != 0;
     return due && store->config.evict && space_shrink_step(core);
 }

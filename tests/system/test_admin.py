@@ -284,6 +284,20 @@ def slabs_counts_by_class(server, peer):
               if key.split(":")[-1].encode() in SLAB_COUNTS and value != "0"], "not reset")
 
 
+def slabs_reassign_gives_a_page_back(server, peer):
+    client = server.client()
+    store_many(client, b"page", 30000, b"x" * 100)
+    pages = {key.split(":")[0]: int(value) for key, value in client.stats(b"slabs").items()
+             if key.endswith(":total_pages")}
+    source = max(pages, key=pages.get)
+    want(client.ask(b"slabs reassign %s 0" % source.encode()) == b"OK", "it is not taken")
+    want(wait_until(lambda: client.stats()["slab_reassign_running"] == "0" and
+                    int(client.stats(b"slabs")[source + ":total_pages"]) < pages[source]),
+         "no page has gone")
+    want(int(client.stats()["slabs_moved"]) >= 1, "no page was counted")
+    want(client.ask(b"slabs reassign 60 0").startswith((b"NOSPARE", b"BADCLASS")), "class 60")
+
+
 def packet(opcode, key=b"", extras=b"", value=b""):
     return struct.pack(">BBHBBHIIQ", 0x80, opcode, len(key), len(extras), 0, 0,
                        len(extras) + len(key) + len(value), 7, 0) + extras + key + value
@@ -396,6 +410,7 @@ TESTS = (
     (a_slow_watcher_is_told_what_it_missed, ["-o", "watcher_logbuf_size=8"]),
     (twenty_watchers_are_the_limit, []),
     (what_the_exporter_reads_is_there, []),
+    (slabs_reassign_gives_a_page_back, []),
     (slabs_counts_by_class, ["-m", "1024"]),
     (binary_stats_are_packets, []),
     (binary_detail_is_one_value, []),

@@ -8,6 +8,10 @@ STORE_FIXTURE = tests/unit/store/fixture.c tests/unit/store/fixture.h
 UNIT_TESTS += tests/unit/store/test_shared_lines
 tests_unit_store_test_shared_lines_LDADD = $(UNIT_STORE)
 
+UNIT_TESTS += tests/unit/store/test_reassign
+tests_unit_store_test_reassign_SOURCES = tests/unit/store/test_reassign.c $(STORE_FIXTURE)
+tests_unit_store_test_reassign_LDADD = $(UNIT_STORE)
+
 UNIT_TESTS += tests/unit/store/test_sizes
 tests_unit_store_test_sizes_SOURCES = tests/unit/store/test_sizes.c $(STORE_FIXTURE)
 tests_unit_store_test_sizes_LDADD = $(UNIT_STORE)
