@@ -7,6 +7,7 @@ libslab_a_SOURCES += slab/classes.c
 libslab_a_SOURCES += slab/classes.h
 libslab_a_SOURCES += slab/pool.c
 libslab_a_SOURCES += slab/pool.h
+libslab_a_SOURCES += slab/pool_file.c
 libslab_a_SOURCES += slab/pool_lists.c
 libslab_a_SOURCES += slab/pool_lists.h
 libslab_a_SOURCES += slab/pool_release.c

@@ -76,17 +76,19 @@ bool slab_pool_init(struct slab_pool *pool, const struct slab_pool_config *confi
     uint64_t extents = (config->reserved_bytes + SLAB_EXTENT_BYTES - 1) / SLAB_EXTENT_BYTES;
     pool->reserved_bytes = extents * SLAB_EXTENT_BYTES;
     pool->pages_reserved = (uint32_t)(extents * pool->pages_per_extent);
-    pool->huge_wanted = config->huge_pages;
+    pool->huge_wanted = config->huge_pages && !config->in_file; /* the file's system decides */
     pool->cold_head = SLAB_NO_PAGE;
     pool->cold_extents = SLAB_NO_PAGE;
     pool->empty_extents = SLAB_NO_PAGE;
     nodes_init(pool, config);
+    pool->fd = config->in_file ? config->fd : -1;
     pool->base = reserve(pool->reserved_bytes, SLAB_EXTENT_BYTES);
     if (pool->base == NULL) {
         return false;
     }
     uint64_t meta_bytes = pool_meta_bytes(pool, pool->pages_reserved);
-    pool->meta = reserve(meta_bytes, 4096);
+    pool->meta = pool_map_file(pool, pool->base, pool->reserved_bytes) ? reserve(meta_bytes, 4096)
+                                                                       : NULL;
     if (pool->meta == NULL) {
         int saved = errno;
         munmap(pool->base, pool->reserved_bytes);

@@ -7,7 +7,8 @@
  *   slab_pool_populate and slab_pool_release block in the kernel: only outside partition locks.
  * Memory: never above the limit by more than the pages already handed out when it was lowered.
  *   Memory that goes back to the system stays readable (as zeros), so that a late reader cannot
- *   fault.
+ *   fault. With a file the memory is the file's, from SLAB_FILE_OFFSET on: what it holds is
+ *   allocated before it is touched, so that a full file system is no memory and not a fault.
  * Limits: 2^32 pages.   Errors: no page: 0, the invalid page id.
  *
  *   arena:  | extent 0 (2 MiB)                       | extent 1 | ...
@@ -25,9 +26,11 @@
 #include "slab/classes.h"
 #include "src/base/assert.h"
 #include "src/base/atomic.h"
+#include "src/base/pack.h"
 
 #define SLAB_EXTENT_BYTES (2u << 20)
 #define SLAB_NO_PAGE UINT32_MAX
+#define SLAB_FILE_OFFSET SLAB_EXTENT_BYTES /* of extent 0 in a file */
 #define SLAB_NODES_MAX 64u
 /* Linux numbers no more nodes (CONFIG_NODES_SHIFT is 10 at most). */
 #define SLAB_NODE_NUMBERS_MAX 1024u
@@ -95,6 +98,7 @@ struct slab_pool {
     struct slab_extent *extents;
     uint32_t page_shift;
     uint64_t reserved_bytes;
+    int fd; /* of the file behind the memory; -1: none */
     uint32_t pages_reserved;
     uint32_t pages_per_extent;
     unsigned node_count; /* at least 1 */
@@ -132,6 +136,8 @@ struct slab_pool_config {
     bool huge_pages;         /* take those that the system has set aside, while there are any */
     const int *nodes;     /* the system's numbers, repeated as they like; read at once; or NULL */
     unsigned nodes_given; /* how many */
+    bool in_file;         /* the memory is that of the file `fd`, borrowed */
+    int fd;
 };
 
 /* Reserves the address range. False with errno set when it cannot be had. */
@@ -223,5 +229,14 @@ bool slab_pool_release(struct slab_pool *pool, bool may_empty);
  * behind `*page` within some extents, or SLAB_NO_PAGE. A hint. */
 uint32_t slab_pool_leaving(const struct slab_pool *pool, uint32_t *page);
 void slab_pool_limit_set(struct slab_pool *pool, uint64_t limit_bytes);
+
+/* -- pool_file.c ------------------------------------------------------------------------------- */
+
+/* Writes down what page is whose: all live extents' metadata. No other thread is in the pool. */
+void slab_pool_save(const struct slab_pool *pool, struct pack *pack);
+/* Takes over, in a new pool, the extents that the file already has: owners, classes and chunks in
+ * use are as they were saved, nothing is on loan, free pages can be taken. False: it does not fit
+ * or the system refuses; the pool is of no use then. */
+MUST_CHECK bool slab_pool_restore(struct slab_pool *pool, struct unpack *unpack);
 
 #endif

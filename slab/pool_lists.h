@@ -36,6 +36,9 @@ MUST_CHECK bool pool_extent_commit(struct slab_pool *pool, uint32_t number);
 /* Brings memory of a live extent back. False: the system has none. */
 MUST_CHECK bool pool_touch(struct slab_pool *pool, uint8_t *memory, uint64_t bytes);
 /* Lets memory go; it reads as zeros from then on. */
-void pool_drop(uint8_t *memory, uint64_t bytes);
+void pool_drop(const struct slab_pool *pool, uint8_t *memory, uint64_t bytes);
+/* Lets the pool's file, if it has one, take the place of what was reserved there. The file may be
+ * shorter as yet. False with errno set. */
+MUST_CHECK bool pool_map_file(const struct slab_pool *pool, uint8_t *memory, uint64_t bytes);
 
 #endif

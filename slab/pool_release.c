@@ -88,7 +88,7 @@ static bool release_extent(struct slab_pool *pool) {
     if (extent == NULL) {
         return false;
     }
-    pool_drop(pool->base + (uint64_t)number * SLAB_EXTENT_BYTES, SLAB_EXTENT_BYTES);
+    pool_drop(pool, pool->base + (uint64_t)number * SLAB_EXTENT_BYTES, SLAB_EXTENT_BYTES);
     pool_lock(pool);
     extent->next = pool->cold_extents;
     pool->cold_extents = number;
@@ -112,7 +112,7 @@ static bool release_page(struct slab_pool *pool) {
     if (page == SLAB_NO_PAGE) {
         return false;
     }
-    pool_drop(slab_page_memory(pool, page), slab_page_bytes(pool));
+    pool_drop(pool, slab_page_memory(pool, page), slab_page_bytes(pool));
     pool_lock(pool);
     slab_page_of(pool, page)->next = pool->cold_head;
     pool->cold_head = page;

@@ -4,6 +4,7 @@
  * accounts strictly (vm.overcommit_memory = 2); each extent is charged when it is brought to life,
  * with the metadata of its pages. What the system refuses is noted and done without. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -22,6 +23,10 @@
 #endif
 #define MPOL_PREFERRED_POLICY 1
 #define SYSTEM_PAGE_BYTES 4096u
+
+static off_t pool_file_offset(const struct slab_pool *pool, const uint8_t *memory) {
+    return (off_t)SLAB_FILE_OFFSET + (off_t)(memory - pool->base);
+}
 
 static void refused(_Atomic int *place) {
     atom_store_relaxed(place, errno);
@@ -48,13 +53,28 @@ static void prefer_node(struct slab_pool *pool, uint8_t *memory, uint32_t extent
     }
 }
 
+bool pool_map_file(const struct slab_pool *pool, uint8_t *memory, uint64_t bytes) {
+    return pool->fd < 0 || mmap(memory, bytes, PROT_NONE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
+                                pool->fd, pool_file_offset(pool, memory)) != MAP_FAILED;
+}
+
+/* Without it, a full file system would kill who touches the memory. */
+static bool file_allocate(const struct slab_pool *pool, const uint8_t *memory, uint64_t bytes) {
+    int error = pool->fd < 0 ? 0
+                             : posix_fallocate(pool->fd, pool_file_offset(pool, memory),
+                                               (off_t)bytes);
+    errno = error == 0 ? errno : error;
+    return error == 0;
+}
+
 /* Linux before 5.14 cannot populate: then by hand. Everything else that it says means that there is
  * no memory, which a touch by hand would answer with the out-of-memory killer. */
 bool pool_touch(struct slab_pool *pool, uint8_t *memory, uint64_t bytes) {
-    if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) {
+    bool allocated = file_allocate(pool, memory, bytes);
+    if (allocated && madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) {
         return true;
     }
-    if (errno != EINVAL) {
+    if (!allocated || errno != EINVAL) {
         refused(&pool->refusals.memory);
         atom_store_relaxed(&pool->refused, 1u);
         return false;
@@ -66,10 +86,12 @@ bool pool_touch(struct slab_pool *pool, uint8_t *memory, uint64_t bytes) {
 }
 
 /* The reservation as it was. */
-static void reserve_again(uint8_t *memory) {
+static void reserve_again(const struct slab_pool *pool, uint8_t *memory) {
     void *got = mmap(memory, SLAB_EXTENT_BYTES, PROT_NONE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
     ASSERT(got == memory); /* else its addresses are anybody's */
+    bool mapped = pool_map_file(pool, memory, SLAB_EXTENT_BYTES);
+    ASSERT(mapped);
 }
 
 /* Of the pages that the operator has set aside; none left, or none at all: as advised ones. What
@@ -83,14 +105,14 @@ static bool commit_huge(struct slab_pool *pool, uint8_t *memory) {
     if (got == MAP_FAILED) {
         refused(&pool->refusals.huge);
         pool->huge_wanted = false;
-        reserve_again(memory);
+        reserve_again(pool, memory);
         return false;
     }
     return true;
 }
 
 static bool commit_undo(struct slab_pool *pool, uint8_t *memory) {
-    reserve_again(memory);
+    reserve_again(pool, memory);
     atom_store_relaxed(&pool->refused, 1u);
     return false;
 }
@@ -120,7 +142,13 @@ bool pool_extent_commit(struct slab_pool *pool, uint32_t number) {
     return true;
 }
 
-void pool_drop(uint8_t *memory, uint64_t bytes) {
+void pool_drop(const struct slab_pool *pool, uint8_t *memory, uint64_t bytes) {
+    if (pool->fd >= 0) {
+        if (madvise(memory, bytes, MADV_REMOVE) != 0 && munlock(memory, bytes) == 0) {
+            (void)madvise(memory, bytes, MADV_REMOVE);
+        }
+        return;
+    }
     /* Locked memory (-k) is refused with EINVAL, and only let go explicitly. */
     if (madvise(memory, bytes, MADV_DONTNEED) != 0 &&
         madvise(memory, bytes, MADV_DONTNEED_LOCKED) != 0 && munlock(memory, bytes) == 0) {

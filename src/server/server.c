@@ -1,6 +1,7 @@
 /* larder: the server around its cores: what they share */
 #include "src/server/server.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "src/server/auth_file.h"
 #include "src/server/certificates.h"
 #include "src/server/control.h"
+#include "src/server/memory_file.h"
 
 enum {
     SERVER_SECOND_NS = 1000000000,
@@ -57,8 +59,24 @@ static bool server_store_create(struct server *server, uint64_t hash_seed) {
         .lock_memory = settings->lock_memory,
         .evicted = watch_evicted,
         .evicted_context = server,
+        .restart = settings->memory_path != NULL ? &server->restart : NULL,
     });
     return server->store != NULL;
+}
+
+/* Store and cores. False: no memory (errno). */
+static bool server_memory_init(struct server *server, uint64_t hash_seed) {
+    if (!server_store_create(server, hash_seed) ||
+        !watch_init(&server->watch, server->core_count, store_partitions(server->store))) {
+        return false;
+    }
+    for (unsigned i = 0; i < server->core_count; i++) {
+        server->cores[i] = core_create(server, i);
+        if (server->cores[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool server_init(struct server *server, const struct settings *settings,
@@ -71,27 +89,25 @@ bool server_init(struct server *server, const struct settings *settings,
     server->connections_max = settings->connections_max;
     server->wake_fd = -1;
     server->memory_limit_bytes = settings->memory_bytes;
+    server->clock_start_s = SERVER_CLOCK_START_S;
     server->epoch = (int64_t)time(NULL) - SERVER_CLOCK_START_S;
     atom_store_relaxed(&server->verbosity, settings->verbosity);
-    atom_store_relaxed(&server->certificates_read_at, SERVER_CLOCK_START_S);
     atom_store_relaxed(&server->detail, settings->detail_enabled ? 1 : 0);
     pthread_mutex_init(&server->admin_lock, NULL);
     auth_init(&server->auth, settings->sasl_enabled ? AUTH_SASL : AUTH_ASCII);
     server->users_path = settings->auth_path;
     control_hooks_init(&server->hooks, server);
     server->cores = calloc(core_count, sizeof(server->cores[0]));
-    if (server->cores == NULL || !server_store_create(server, hash_seed) ||
-        !watch_init(&server->watch, core_count, store_partitions(server->store))) {
+    server->complained = !memory_file_open(server);
+    if (server->complained || server->cores == NULL || !server_memory_init(server, hash_seed)) {
+        int reason = errno;
         server_fini(server);
+        errno = reason;
         return false;
     }
-    for (unsigned i = 0; i < core_count; i++) {
-        server->cores[i] = core_create(server, i);
-        if (server->cores[i] == NULL) {
-            server_fini(server);
-            return false;
-        }
-    }
+    memory_file_report(server);
+    server->clock_start_s = server->restart.reused ? server->restart.now : SERVER_CLOCK_START_S;
+    atom_store_relaxed(&server->certificates_read_at, server->clock_start_s);
     return true;
 }
 
@@ -107,6 +123,7 @@ void server_fini(struct server *server) {
         store_destroy(server->store);
         server->store = NULL;
     }
+    memory_file_close(server);
     tls_context_destroy(server->tls);
     server->tls = NULL;
     auth_fini(&server->auth);
@@ -121,7 +138,7 @@ uint32_t server_clock(const struct server *server, int64_t now_ns) {
     if (paused != 0) {
         return paused;
     }
-    int64_t seconds = SERVER_CLOCK_START_S + (now_ns - server->clock_base_ns) / SERVER_SECOND_NS +
+    int64_t seconds = server->clock_start_s + (now_ns - server->clock_base_ns) / SERVER_SECOND_NS +
                       atom_load_relaxed(&server->clock_offset_s);
     return seconds < SERVER_CLOCK_START_S ? SERVER_CLOCK_START_S : (uint32_t)seconds;
 }

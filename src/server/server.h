@@ -23,13 +23,14 @@
 #include "src/server/tls.h"
 #include "src/server/topology.h"
 #include "src/server/watch.h"
+#include "src/store/restart.h"
 #include "src/store/store.h"
 
 #define SERVER_MEMCACHED_VERSION "1.6.45"
 
 enum {
     SERVER_LISTENERS_MAX = 256,
-    SERVER_CLOCK_START_S = 2, /* store seconds at the start, as memcached's clock */
+    SERVER_CLOCK_START_S = 2, /* store seconds at a first start, as memcached's clock */
     SERVER_CRAWL_S = 2,       /* so long at most after a crawl expired items are gone */
     SERVER_CONNECTIONS_SLACK = 64, /* accepted by the system after accepting was stopped */
 };
@@ -56,8 +57,11 @@ struct server {
     struct auth auth;        /* of -Y or -S */
     const char *users_path;  /* its users; NULL: it has none of its own */
     struct tls_context *tls; /* -Z; else NULL */
+    struct restart restart;  /* of -e */
+    bool complained;         /* server_init() has said why it failed */
     int64_t epoch;         /* unix time of store second 0 */
-    int64_t clock_base_ns; /* io_now_ns() of store second SERVER_CLOCK_START_S */
+    int64_t clock_base_ns; /* io_now_ns() of store second clock_start_s */
+    uint32_t clock_start_s; /* SERVER_CLOCK_START_S, or where the last server's clock would be */
     int wake_fd;           /* eventfd of the housekeeping thread; -1: there is none */
 
     struct watch watch;
@@ -91,7 +95,7 @@ struct server {
 int server_main(const struct settings *settings);
 
 /* The parts of server_main that simulations use too: all but threads, sockets and signals. False:
- * no memory (errno). plan may be NULL. */
+ * no memory (errno), or no memory file (complained). plan may be NULL. */
 MUST_CHECK bool server_init(struct server *server, const struct settings *settings,
                             struct topology_plan *plan, unsigned core_count, uint64_t hash_seed);
 void server_fini(struct server *server);

@@ -12,12 +12,14 @@
 #include "src/server/auth_file.h"
 #include "src/server/housekeeping.h"
 #include "src/server/listeners.h"
+#include "src/server/memory_file.h"
 #include "src/server/process.h"
 #include "src/server/sasl_library.h"
 #include "src/server/server.h"
 #include "src/server/threads.h"
 
-/* A store second begins with a second of the wall clock, so that absolute expiry times are met. */
+/* A store second begins with a second of the wall clock, so that absolute expiry times are met.
+ * What has passed since a memory file was taken over has passed for its items too. */
 static void server_clock_start(struct server *server) {
     struct timespec wall;
     struct timespec steady;
@@ -25,11 +27,14 @@ static void server_clock_start(struct server *server) {
     clock_gettime(CLOCK_MONOTONIC, &steady);
     int64_t steady_ns = (int64_t)steady.tv_sec * 1000000000 + steady.tv_nsec;
     server->clock_base_ns = steady_ns - wall.tv_nsec;
-    server->epoch = (int64_t)wall.tv_sec - SERVER_CLOCK_START_S;
+    if (server->restart.reused && wall.tv_sec > server->restart.wall_s) {
+        server->clock_start_s += (uint32_t)(wall.tv_sec - server->restart.wall_s);
+    }
+    server->epoch = (int64_t)wall.tv_sec - server->clock_start_s;
     uint64_t stopped_s = server->settings->clock_stopped_s;
     if (stopped_s != 0) {
-        server->epoch = (int64_t)stopped_s - SERVER_CLOCK_START_S;
-        atom_store_relaxed(&server->clock_paused_s, SERVER_CLOCK_START_S);
+        server->epoch = (int64_t)stopped_s - server->clock_start_s;
+        atom_store_relaxed(&server->clock_paused_s, server->clock_start_s);
     }
 }
 
@@ -67,6 +72,9 @@ static int server_serve(struct server *server) {
     }
     threads_join(threads);
     housekeeping_close(server);
+    if (graceful) {
+        memory_file_save(server);
+    }
     process_remove_pid(server->settings);
     return EXIT_SUCCESS;
 }
@@ -122,7 +130,7 @@ static bool server_init_unlocked(struct server *server, const struct settings *s
         return true;
     }
     int reason = errno;
-    if (!settings->lock_memory || munlockall() != 0) {
+    if (server->complained || !settings->lock_memory || munlockall() != 0) {
         errno = reason;
         return false;
     }
@@ -140,17 +148,22 @@ int server_main(const struct settings *settings) {
     }
     struct server *server = malloc(sizeof(*server));
     if (server == NULL || !server_init_unlocked(server, settings, plan)) {
-        fprintf(stderr, "cannot set up %llu bytes of memory: %s\n",
-                (unsigned long long)settings->memory_bytes, strerror(errno));
+        if (server == NULL || !server->complained) {
+            fprintf(stderr, "cannot set up %llu bytes of memory: %s\n",
+                    (unsigned long long)settings->memory_bytes, strerror(errno));
+        }
         free(server);
         topology_plan_destroy(plan);
         return EX_OSERR;
     }
+    server_clock_start(server);
     int exit_code = server_read_files(server);
     if (exit_code == EXIT_SUCCESS) {
         server->connections_max = process_connections_max(settings, plan->core_count);
-        server_clock_start(server);
         exit_code = server_serve(server);
+    }
+    if (exit_code != EXIT_SUCCESS && server->restart.reused) {
+        memory_file_save(server); /* nothing was served: the next start shall find all of it */
     }
     server_close_sasl(server);
     server_fini(server);

@@ -39,6 +39,7 @@ void settings_destroy(struct settings *settings) {
     free(settings->memory_plan_sizes);
     free(settings->slab_sizes);
     free(settings->hash_algorithm);
+    free(settings->memory_path);
     free(settings);
 }
 

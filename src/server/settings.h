@@ -100,6 +100,8 @@ struct settings {
     bool temporary_ttl_enabled;      /* items with a ttl <= temporary_ttl_s are not evicted */
     uint32_t temporary_ttl_s;
     bool track_sizes;                /* `stats sizes` counts */
+    char *memory_path;               /* -e; NULL: memory of no file */
+    bool restart_verify;             /* values of the memory file are summed too */
 
     /* Commands. */
     bool shutdown_enabled;           /* -A */

@@ -79,10 +79,10 @@ static void stats_conns_since(struct admin_call *call, int fd, uint32_t seconds)
 }
 
 static void stats_conns_listener(struct admin_call *call, const struct server_listener *listener,
-                                 uint32_t now) {
+                                 uint32_t seconds) {
     stats_conns_address(call, listener->fd, "addr", false);
     stats_conns_text(call, listener->fd, "state", "conn_listening");
-    stats_conns_since(call, listener->fd, now - SERVER_CLOCK_START_S);
+    stats_conns_since(call, listener->fd, seconds);
 }
 
 /* False: there is no connection in the slot. */
@@ -132,7 +132,8 @@ static void stats_conns_produce(struct reply_slot *slot) {
     uint32_t now = connection->core->now;
     unsigned written = 0;
     while (conns->listener < server->listener_count && written < STATS_CONNS_PORTION) {
-        stats_conns_listener(&call, &server->listeners[conns->listener++], now);
+        stats_conns_listener(&call, &server->listeners[conns->listener++],
+                             now - server->clock_start_s);
         written++;
     }
     while (written < STATS_CONNS_PORTION && (connection = stats_conns_next(conns)) != NULL) {

@@ -187,6 +187,7 @@ struct store {
     uint32_t partition_count;
     uint32_t page_rows_shift; /* log2 of rows a page */
     uint32_t small_value_bytes; /* values up to it fit -I and one chunk, whatever comes with them */
+    uint64_t partition_bytes; /* a partition's share when pages and classes were chosen */
     struct partition *partitions;
     struct balance *balances; /* by partition */
     _Atomic(struct store_core *) *cores;
@@ -467,8 +468,7 @@ bool lease_walk_next(const struct store *store, struct lease_walk *walk);
 /* Puts an unlinked chain where it is freed in steps once nobody has it on loan. Under the lock; the
  * bucket's version has been raised. */
 void limbo_add(struct store *store, struct partition *p, uint64_t location, uint64_t bytes);
-/* Frees up to FREE_BATCH_MAX chunks of dead chains. False: nothing could be freed. Under the
- * lock. */
+/* Frees up to FREE_BATCH_MAX chunks of dead chains. False: none could be. Under the lock. */
 bool limbo_step(struct store *store, struct partition *p);
 
 /* -- read.c ------------------------------------------------------------------------------------ */
@@ -582,8 +582,7 @@ void upload_append_upload(struct store_core *core, struct store_upload *to,
 
 void page_note_expiry(struct store *store, uint64_t location, uint32_t expiry);
 void page_drop_expiry(struct store *store, uint64_t location);
-/* Looks at a few pages of the core's share, or goes on with one that is due: at most one hold.
- * False: nothing more in this second. */
+/* Looks at a few pages of the core's share, or goes on with one: one hold. False: none is due. */
 bool expire_step(struct store_core *core, unsigned pages);
 
 /* -- store.c --------------------------------------------------------------------------------- */

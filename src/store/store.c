@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "src/base/hash.h"
-#include "src/store/sizes.h"
 #include "src/store/plan.h"
+#include "src/store/restart_file.h"
+#include "src/store/sizes.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
@@ -97,41 +98,40 @@ static bool partition_start(struct store_core *core, struct partition *p) {
            space_make_table_page(core, p);
 }
 
-static bool pool_init(struct store *store) {
+/* Pages and classes by what a partition gets; of a store that is taken over they are what they
+ * were. */
+static bool pool_init(struct store *store, const struct restart_header *saved) {
     const struct store_config *config = &store->config;
     uint64_t reserved = config->memory_bytes_max > config->memory_bytes
                             ? config->memory_bytes_max
                             : config->memory_bytes;
-    uint64_t share = config->memory_bytes / store->partition_count;
+    if (saved != NULL && reserved < saved->tail_offset) {
+        reserved = saved->tail_offset;
+    }
+    store->partition_bytes = saved != NULL ? saved->partition_bytes
+                                           : config->memory_bytes / store->partition_count;
+    uint32_t page_bytes = saved != NULL ? saved->page_bytes
+                                        : store_page_bytes(store->partition_bytes);
     struct slab_pool_config pool = {
         .limit_bytes = config->memory_bytes,
         .reserved_bytes = reserved,
-        .partition_bytes = share,
-        .page_bytes = store_page_bytes(share),
+        .partition_bytes = store->partition_bytes,
+        .page_bytes = page_bytes,
         .huge_pages = config->huge_pages,
         .nodes = config->core_nodes,
         .nodes_given = config->core_count,
+        .in_file = config->restart != NULL,
+        .fd = config->restart != NULL ? config->restart->fd : -1,
     };
     return slab_pool_init(&store->pool, &pool);
 }
 
-static void partitions_free(struct store *store) {
-    for (uint32_t i = 0; i < store->partition_count; i++) {
-        index_fini(store, &store->partitions[i]);
-        sizes_fini(&store->partitions[i]);
-    }
-    free(store->partitions);
-}
-
-/* An extent a node to begin with; everything at once where the operator wants memory for good
- * (-L). */
+/* An extent a node to begin with. */
 static bool store_start(struct store *store) {
     struct store_core starter = {.store = store, .now = 2};
     bool ok = slab_pool_populate(&store->pool);
     for (unsigned i = 1; ok && i < store->pool.node_count; i++) {
         (void)slab_pool_populate(&store->pool);
-    }
-    while (ok && store->config.huge_pages && slab_pool_populate(&store->pool)) {
     }
     for (uint32_t i = 0; ok && i < store->partition_count; i++) {
         ok = partition_start(&starter, &store->partitions[i]);
@@ -149,32 +149,52 @@ static uint32_t small_value_bytes(const struct store *store) {
     return value < room ? (uint32_t)value : room;
 }
 
-struct store *store_create(const struct store_config *config) {
+/* What lies outside of the pool. */
+static bool store_alloc(struct store *store, unsigned core_count) {
+    store->cores = calloc(core_count, sizeof(*store->cores));
+    store->sweeps = calloc(core_count, sizeof(*store->sweeps));
+    store->partitions = shared_alloc(store->partition_count * sizeof(struct partition));
+    store->balances = calloc(store->partition_count, sizeof(*store->balances));
+    return store->cores != NULL && store->sweeps != NULL && store->partitions != NULL &&
+           store->balances != NULL;
+}
+
+static void store_free(struct store *store) {
+    free(store->balances);
+    free(store->cores);
+    free(store->sweeps);
+    free(store->partitions);
+    pthread_mutex_destroy(&store->flush_mutex);
+    free(store);
+}
+
+static void partition_count_set(struct store *store, const struct restart_header *saved) {
+    const struct store_config *config = &store->config;
+    store->partition_count = config->partition_count;
+    if (saved != NULL) {
+        store->partition_count = saved->partition_count;
+        store->config.hash_seed = saved->hash_seed;
+    } else if (config->partition_count == 0) {
+        store->partition_count = store_partition_count(
+            config->memory_bytes, config->item_bytes_max, config->core_count);
+    }
+}
+
+/* A new store, or with `saved` the one that the restart file holds. All memory at once where the
+ * operator wants it for good (-L). */
+static struct store *store_build(const struct store_config *config,
+                                 const struct restart_header *saved) {
     struct store *store = shared_alloc(sizeof(*store));
     if (store == NULL) {
         return NULL;
     }
     store->config = *config;
     atom_store_relaxed(&store->temporary_ttl, config->temporary_ttl);
-    store->partition_count = config->partition_count != 0
-                                 ? config->partition_count
-                                 : store_partition_count(config->memory_bytes,
-                                                         config->item_bytes_max,
-                                                         config->core_count);
+    partition_count_set(store, saved);
     atom_store_relaxed(&store->epoch, 1u);
     pthread_mutex_init(&store->flush_mutex, NULL);
-    store->cores = calloc(config->core_count, sizeof(*store->cores));
-    store->sweeps = calloc(config->core_count, sizeof(*store->sweeps));
-    store->partitions = shared_alloc(store->partition_count * sizeof(struct partition));
-    store->balances = calloc(store->partition_count, sizeof(*store->balances));
-    if (store->cores == NULL || store->sweeps == NULL || store->partitions == NULL ||
-        store->balances == NULL || !pool_init(store)) {
-        free(store->balances);
-        free(store->cores);
-        free(store->sweeps);
-        free(store->partitions);
-        free(store);
-        errno = ENOMEM;
+    if (!store_alloc(store, config->core_count) || !pool_init(store, saved)) {
+        store_free(store);
         return NULL;
     }
     store->page_rows_shift = store->pool.page_shift - 6;
@@ -182,24 +202,43 @@ struct store *store_create(const struct store_config *config) {
     bool ok = true;
     for (uint32_t i = 0; i < store->partition_count; i++) {
         ok = partition_init(store, i) && ok;
+        store->partitions[i].fragment_bits =
+            saved != NULL ? saved->fragment_bits : store->partitions[i].fragment_bits;
     }
     store->config.core_nodes = NULL; /* the caller's */
-    if (!ok || !store_start(store)) {
+    ok = ok && (saved != NULL ? restart_take_over(store, config->restart) : store_start(store));
+    while (ok && config->huge_pages && slab_pool_populate(&store->pool)) {
+    }
+    if (!ok) {
         store_destroy(store);
-        errno = ENOMEM;
         return NULL;
     }
     return store;
 }
 
+struct store *store_create(const struct store_config *config) {
+    struct restart *restart = config->restart;
+    struct store *store = NULL;
+    if (restart != NULL && restart_accept(restart, config)) {
+        store = store_build(config, restart->header);
+    }
+    if (store == NULL && restart != NULL && !restart_clear(restart)) {
+        return NULL;
+    }
+    store = store != NULL ? store : store_build(config, NULL);
+    if (store == NULL) {
+        errno = ENOMEM;
+    }
+    return store;
+}
+
 void store_destroy(struct store *store) {
-    partitions_free(store);
+    for (uint32_t i = 0; i < store->partition_count; i++) {
+        index_fini(store, &store->partitions[i]);
+        sizes_fini(&store->partitions[i]);
+    }
     slab_pool_fini(&store->pool);
-    free(store->balances);
-    free(store->cores);
-    free(store->sweeps);
-    pthread_mutex_destroy(&store->flush_mutex);
-    free(store);
+    store_free(store);
 }
 
 struct store_core *store_core_create(struct store *store, unsigned index) {

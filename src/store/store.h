@@ -24,6 +24,7 @@
 
 struct store;
 struct store_core;
+struct restart;
 
 #define STORE_KEY_BYTES_MAX 250u
 #define STORE_PARTITIONS_MAX 512u
@@ -68,13 +69,17 @@ struct store_config {
                                 * at most, apart from the budget */
     bool huge_pages;           /* -L: ask for 2 MiB pages outright */
     bool lock_memory;          /* -k */
+    struct restart *restart;   /* the file that holds the store (restart.h), open and with its time
+                                  set; NULL: memory that dies with the process */
 };
 
 /* The number of partitions: 4 a core of at least 128 MiB each, else 2 a core of at least 16 MiB;
  * none under 16 x item_bytes_max or above 32 GiB; 1 to STORE_PARTITIONS_MAX. */
 unsigned store_partition_count(uint64_t memory_bytes, uint64_t item_bytes_max, unsigned core_count);
 
-/* Creates the store. Returns NULL with errno set when address space or tables cannot be had. */
+/* Creates the store. Returns NULL with errno set when address space or tables cannot be had. A
+ * store that is found in config->restart is taken over with its partitions and hash seed; one that
+ * cannot be gives way to an empty one, and restart->reason tells. */
 MUST_CHECK struct store *store_create(const struct store_config *config);
 /* Frees everything. No handle may be in use. */
 void store_destroy(struct store *store);

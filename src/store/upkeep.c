@@ -5,7 +5,7 @@
  * lock. */
 #include <time.h>
 
-#include "src/store/partition.h"
+#include "src/store/restart_file.h"
 
 #define EXPIRY_PAGES_A_STEP 32u
 /* For an index, the small queue, a spare page and some classes. */
@@ -120,8 +120,7 @@ bool store_housekeeping(struct store *store) {
     return slab_pool_release(&store->pool, store->config.evict);
 }
 
-/* Tables are never given back: below this much a partition would have nothing but them. */
-static uint64_t memory_bytes_min(const struct store *store) {
+uint64_t memory_bytes_min(const struct store *store) {
     uint64_t pages = (uint64_t)store->partition_count * PARTITION_PAGES_MIN;
     for (uint32_t i = 0; i < store->partition_count; i++) {
         const struct partition *p = &store->partitions[i];

@@ -124,6 +124,7 @@ static const char *const kind_names[OP_KINDS] = {
     [OP_UPKEEP] = "upkeep",
     [OP_HOUSEKEEP] = "housekeep",
     [OP_LIMIT] = "limit",
+    [OP_RESTART] = "restart",
     [OP_CHECK] = "check",
 };
 

@@ -32,6 +32,7 @@ enum operation_kind {
     OP_UPKEEP,
     OP_HOUSEKEEP,
     OP_LIMIT,
+    OP_RESTART, /* a profile with restarts has its store in a file */
     OP_CHECK,
     OP_KINDS,
 };

@@ -124,6 +124,31 @@ static const struct profile profiles[] = {
         .weight = {MIXED, [OP_FLUSH] = 1, [OP_UPKEEP] = 60, [OP_HOUSEKEEP] = 20},
         .expire_one_in = 5,
     },
+    {
+        .name = "restarts",
+        .config = {STORE_CONFIG(32 * MIB, MIB, 2, 3)},
+        .key_count = 2000,
+        .operations = 20000,
+        .check_every = 1000,
+        .bytes_max = 20000,
+        .weight = {MIXED, [OP_FLUSH] = 1, [OP_UPKEEP] = 60, [OP_HOUSEKEEP] = 20,
+                   [OP_RESTART] = 2},
+        .expire_one_in = 4,
+    },
+    {
+        .name = "restarts under eviction and changing limits",
+        .config = {STORE_CONFIG(8 * MIB, MIB / 4, 2, 2), .memory_bytes_max = 16 * MIB,
+                   .evict = true},
+        .key_count = 6000,
+        .operations = 20000,
+        .check_every = 1000,
+        .bytes_max = 4000,
+        .weight = {MIXED, [OP_FLUSH] = 1, [OP_UPKEEP] = 60, [OP_HOUSEKEEP] = 60, [OP_LIMIT] = 2,
+                   [OP_RESTART] = 2},
+        .may_miss = true,
+        .may_refuse = true,
+        .expire_one_in = 5,
+    },
 };
 
 unsigned profile_count(void) {

@@ -327,7 +327,7 @@ static void session_arith(struct session *session, const struct operation *op) {
 
 /* -- the rest ---------------------------------------------------------------------------------- */
 
-static void session_check(struct session *session) {
+void session_check(struct session *session) {
     const char *wrong = store_check(session->store);
     struct store_totals totals;
     uint64_t live = 0, present = 0;
@@ -339,7 +339,7 @@ static void session_check(struct session *session) {
         live += model_is_live(&session->model, key);
         present += session->model.items[key].present;
     }
-    if (totals.evictions < session->evictions_noticed)
+    if (totals.evictions + session->evictions_before < session->evictions_noticed)
         session_fail(session, "%" PRIu64 " keys went, %" PRIu64 " evictions were counted",
                      session->evictions_noticed, totals.evictions);
     if (totals.items > present || (!session->profile->may_miss && totals.items < live))
@@ -436,6 +436,9 @@ static void session_run_other(struct session *session, const struct operation *o
     case OP_LIMIT:
         session_limit(session, op);
         break;
+    case OP_RESTART:
+        session_restart(session, op);
+        break;
     default:
         session_check(session);
     }
@@ -455,22 +458,16 @@ void session_run(struct session *session, uint64_t number, const struct operatio
 
 void session_open(struct session *session, const struct profile *profile, uint64_t seed,
                   bool loud) {
-    struct store_config config = profile->config;
-    uint64_t scratch = 2 * config.item_bytes_max + 64;
+    uint64_t scratch = 2 * profile->config.item_bytes_max + 64;
 
     *session = (struct session){.profile = profile, .seed = seed, .loud = loud};
-    config.hash_seed = seed;
-    session->store = store_create(&config);
     session->version_last = calloc(profile->key_count, sizeof *session->version_last);
     session->changed = calloc(profile->key_count, sizeof *session->changed);
     session->value = malloc(scratch);
     session->got = malloc(scratch);
-    ASSERT(session->store && session->version_last && session->changed);
-    ASSERT(session->value && session->got && config.core_count <= SESSION_CORES_MAX);
-    for (unsigned i = 0; i < config.core_count; i++) {
-        session->cores[i] = store_core_create(session->store, i);
-        ASSERT(session->cores[i]);
-    }
+    ASSERT(session->version_last && session->changed && session->value && session->got);
+    ASSERT(profile->config.core_count <= SESSION_CORES_MAX);
+    session_store_open(session);
     model_create(&session->model, profile->key_count);
     for (unsigned i = 0; i < HOUSEKEEPINGS_MAX && store_housekeeping(session->store); i++)
         continue;
@@ -480,12 +477,7 @@ void session_close(struct session *session) {
     session->operation = NULL;
     session->core = session->cores[0];
     store_turn_begin(session->core, session->model.now);
-    for (unsigned i = 0; i < PLACES; i++) {
-        struct operation op = {.place = i};
-
-        session_lease_return(session, &session->leases[i]);
-        session_upload_abandon(session, &op);
-    }
+    session_places_close(session);
     for (uint32_t key = 0; key < session->model.key_count; key++)
         session_read(session, key, true, NULL);
     store_turn_end(session->core);

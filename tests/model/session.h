@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/store/restart.h"
 #include "tests/model/model.h"
 #include "tests/model/operation.h"
 
@@ -44,6 +45,10 @@ struct session {
     uint8_t *value, *got;   /* scratch */
     uint64_t seed, number;  /* of the operation */
     uint64_t evictions_noticed;
+    uint64_t evictions_before; /* the last restart */
+    struct restart restart;
+    int64_t wall_s;
+    char path[64]; /* of the store's file; empty: none */
     const struct operation *operation;
     bool loud;
 };
@@ -67,6 +72,14 @@ void session_written(struct session *session, const struct model_write *write,
 void session_read(struct session *session, uint32_t key, bool quiet, struct session_lease *lease);
 /* The key turned out not to be live: fine under pressure. */
 void session_evicted(struct session *session, uint32_t key, const char *what);
+
+void session_check(struct session *session);
+
+/* restarts.c */
+void session_store_open(struct session *session);
+void session_cores_open(struct session *session);
+void session_places_close(struct session *session);
+void session_restart(struct session *session, const struct operation *operation);
 
 /* places.c */
 void session_lease_return(struct session *session, struct session_lease *lease);

@@ -38,6 +38,8 @@ struct stress_plan {
     uint32_t filler_keys;  /* come and go in waves, so that the index grows and shrinks */
     struct stress_sizes filler[2]; /* of odd and of even waves: pages change their class */
     bool lend;             /* readers hold leases of large values */
+    unsigned restarts;     /* so often the store is left in its file and taken over, all threads
+                              stopped */
 };
 
 /* Runs the plan. `seed` picks keys, sizes and operations of each thread. */

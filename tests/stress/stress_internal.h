@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "src/base/atomic.h"
+#include "src/store/restart.h"
 #include "src/store/store.h"
 #include "tests/stress/stamp.h"
 #include "tests/stress/stress.h"
@@ -29,6 +30,8 @@ struct stress_key {
 struct stress {
     const struct stress_plan *plan;
     struct store *store;
+    struct restart restart;
+    char path[64]; /* of the store's file */
     struct stress_key *keys; /* stable, then brief */
     uint64_t seed;
     _Atomic uint32_t now; /* written by the housekeeper */

@@ -14,7 +14,7 @@
 
 #include "tests/stress/stress.h"
 
-enum { PLANS = 9, TENTHS_MIN = 2 };
+enum { PLANS = 11, TENTHS_MIN = 2 };
 
 struct stress_time {
     unsigned tenths_each;
@@ -107,6 +107,25 @@ static void owners_that_never_wake_are_not_missed(void **state) {
     run(state, &plan);
 }
 
+static void a_store_is_taken_over_with_all_its_items(void **state) {
+    static const struct stress_plan plan = {
+        .name = "restarts", .memory_bytes = 64 << 20, .partitions = 3, .readers = 2, .writers = 2,
+        .stable_keys = 500, .stable = {16, 20000}, .brief_keys = 100, .brief = {16, 40000},
+        .filler_keys = 6000, .filler = {{16, 60}, {300, 900}}, .lend = true, .restarts = 5};
+
+    run(state, &plan);
+}
+
+static void a_full_store_is_taken_over(void **state) {
+    static const struct stress_plan plan = {
+        .name = "restarts under eviction", .memory_bytes = 6 << 20, .partitions = 2,
+        .readers = 1, .writers = 3, .idle_cores = 1, .evict = true, .stable_keys = 64,
+        .stable = {16, 9000}, .brief_keys = 64, .brief = {16, 900}, .filler_keys = 20000,
+        .filler = {{16, 700}, {16, 3000}}, .restarts = 5};
+
+    run(state, &plan);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(few_keys_are_overwritten_under_their_readers),
@@ -118,6 +137,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(large_values_stay_as_they_were_lent),
         cmocka_unit_test(large_uploads_in_a_tiny_memory_leave_whole_values),
         cmocka_unit_test(owners_that_never_wake_are_not_missed),
+        cmocka_unit_test(a_store_is_taken_over_with_all_its_items),
+        cmocka_unit_test(a_full_store_is_taken_over),
     };
     const char *seconds = getenv("LARDER_TEST_SECONDS");
     unsigned tenths = seconds ? (unsigned)strtoul(seconds, NULL, 10) * 10 : 100;

@@ -18,6 +18,7 @@ SYSTEM_TESTS += tests/system/test_liblarder.py
 SYSTEM_TESTS += tests/system/test_liblarder_faults.py
 SYSTEM_TESTS += tests/system/test_memory.py
 SYSTEM_TESTS += tests/system/test_process.py
+SYSTEM_TESTS += tests/system/test_restart.py
 SYSTEM_TESTS += tests/system/test_ring_agreement.py
 SYSTEM_TESTS += tests/system/test_stampede.py
 SYSTEM_TESTS += tests/system/test_tls.py

@@ -186,7 +186,6 @@ static void an_item_size_has_suffixes(void **state) {
 static void what_larder_lacks_is_refused(void **state) {
     (void)state;
     EXPECT_REFUSALS(
-        {"larder -e f", 64, "This server is not built with support for a memory file (-e).\n"},
         {"larder -U -2", 64, "ERROR: Invalid UDP port number -2.\n"},
         {"larder -o ext_path=/x:64m", 1,
          "Illegal suboption \"ext_path=/x:64m\": there is no storage outside memory "
@@ -466,8 +465,7 @@ static void help_and_version_begin_as_the_name_says(void **state) {
 static void help_names_what_works_and_nothing_else(void **state) {
     (void)state;
     static const char *const absent[] = {"ext_path", "proxy_config", "no_drop_privileges",
-                                         "Danga",    "debugtime",    "memory-file",
-                                         "stopped_clock"};
+                                         "Danga",    "debugtime",    "stopped_clock"};
     struct command_line line = command_line_parse("larder -h");
     assert_non_null(strstr(line.out, "--unix-socket=<file>"));
     for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {

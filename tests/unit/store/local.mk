@@ -96,3 +96,16 @@ tests_unit_store_test_marks_LDADD = $(UNIT_STORE)
 UNIT_TESTS += tests/unit/store/test_plan
 tests_unit_store_test_plan_SOURCES = tests/unit/store/test_plan.c $(STORE_FIXTURE)
 tests_unit_store_test_plan_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_restart
+tests_unit_store_test_restart_SOURCES = tests/unit/store/test_restart.c
+tests_unit_store_test_restart_SOURCES += tests/unit/store/restart_rig.c
+tests_unit_store_test_restart_SOURCES += tests/unit/store/restart_rig.h $(STORE_FIXTURE)
+tests_unit_store_test_restart_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_restart_damage
+tests_unit_store_test_restart_damage_SOURCES = tests/unit/store/test_restart_damage.c
+tests_unit_store_test_restart_damage_SOURCES += tests/unit/store/restart_rig.c
+tests_unit_store_test_restart_damage_SOURCES += tests/unit/store/restart_rig.h $(STORE_FIXTURE)
+tests_unit_store_test_restart_damage_CPPFLAGS = $(AM_CPPFLAGS) $(XXHASH_CFLAGS)
+tests_unit_store_test_restart_damage_LDADD = $(UNIT_STORE)
