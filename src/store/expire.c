@@ -3,7 +3,12 @@
  * A page knows how many of its items expire, and the earliest and latest moment. A sweep over the
  * page metadata (a hint, read without a lock) visits a page when more than a hundredth of its
  * chunks should be dead by now, or all of them; a visit finds out exactly. Pages are dealt to cores
- * in runs; the share of a core that sleeps is swept by whoever is done with its own. */
+ * in runs; the share of a core that sleeps is swept by whoever is done with its own.
+ *
+ * What a visit costs in vain is its looks at items that live on. A core has looks for a fiftieth of
+ * its time, and for each eviction as many as would find a dead item in its stead where one in fifty
+ * is dead. When they run out, pages have to hold more dead ones to be worth a visit, until it is
+ * enough. Pages that are dead as a whole cost nothing in vain and are always visited. */
 #include "src/store/partition.h"
 
 /* Pages a core looks at in a row before the next core's run begins. */
@@ -12,8 +17,14 @@
 #define SWEEP_LATE_S 2u
 /* Chunks looked at in one hold. */
 #define VISIT_BATCH 8u
-#define DEAD_SHARE 100u
-/* A page is looked at when its first item has been dead for so long: at most once in that time. */
+/* Dead ones in a thousand chunks that are worth a visit: with looks enough, and at most. */
+#define DEAD_MILLE_MIN 10u
+#define DEAD_MILLE_MAX 500u
+/* Looks at the living, a second: 20 ms at 25 to 40 ns. */
+#define LOOKS_A_SECOND 500000u
+#define LOOKS_AN_EVICTION 50u
+/* A page is looked at when its first item has been dead for so long, at most once in that time; for
+ * longer while looks are scarce. */
 #define DEAD_S_MAX 60u
 
 void page_note_expiry(struct store *store, uint64_t location, uint32_t expiry) {
@@ -55,27 +66,35 @@ static uint64_t expected_dead(const struct slab_page *meta, uint32_t now) {
     return dead == 0 ? 1 : dead;
 }
 
-static bool page_is_due(const struct store *store, uint32_t page, uint32_t now) {
+enum due { DUE_NOT, DUE_IF_LOOKS_ARE_LEFT, DUE_NOW };
+
+static enum due page_is_due(const struct store_core *core, uint32_t page) {
+    const struct store *store = core->store;
     const struct slab_page *meta = slab_page_of(&store->pool, page);
+    uint32_t now = core->now;
     if (atom_load_relaxed(&meta->kind) != SLAB_PAGE_CHUNKS) {
-        return false;
+        return DUE_NOT;
     }
     const struct partition *p = &store->partitions[atom_load_relaxed(&meta->owner)];
-    if (atom_load_relaxed(&meta->flush_seen) != atom_load_relaxed(&p->flush_count)) {
-        return true;
-    }
-    uint32_t chunks = store->pool.classes.per_page[atom_load_relaxed(&meta->class_id)];
-    if (atom_load_relaxed(&meta->expiring_count) != 0 &&
-        atom_load_relaxed(&meta->expiry_earliest) == UINT32_MAX) {
-        return true; /* in the middle of a visit that its core has left */
+    uint32_t expiring = atom_load_relaxed(&meta->expiring_count);
+    uint32_t earliest = atom_load_relaxed(&meta->expiry_earliest);
+    if (atom_load_relaxed(&meta->flush_seen) != atom_load_relaxed(&p->flush_count) ||
+        (expiring != 0 && earliest == UINT32_MAX)) {
+        return DUE_NOW; /* flushed, or in the middle of a visit that its core has left */
     }
     uint64_t dead = expected_dead(meta, now);
-    if (dead != 0 && now - atom_load_relaxed(&meta->expiry_earliest) >= DEAD_S_MAX) {
-        return true; /* ends are seldom spread evenly: many short ones before a few long ones */
+    if (dead == 0) {
+        return DUE_NOT;
     }
-    return dead != 0 && (dead * DEAD_SHARE >= chunks ||
-                         atom_load_relaxed(&store->sweep_until) > now ||
-                         dead == atom_load_relaxed(&meta->expiring_count));
+    if (dead == expiring || atom_load_relaxed(&store->sweep_until) > now) {
+        return DUE_NOW;
+    }
+    /* Ends are seldom spread evenly: there may be many short ones before a few long ones. */
+    uint32_t chunks = store->pool.classes.per_page[atom_load_relaxed(&meta->class_id)];
+    uint32_t mille = core->expiry_dead_mille;
+    bool worth = dead * 1000 >= (uint64_t)chunks * mille ||
+                 now - earliest >= DEAD_S_MAX * mille / DEAD_MILLE_MIN;
+    return worth ? DUE_IF_LOOKS_ARE_LEFT : DUE_NOT;
 }
 
 /* Looks at one chunk; true when the page is gone with it. */
@@ -94,6 +113,7 @@ static bool visit_chunk(struct store_core *core, uint64_t location) {
             visit->earliest = expiry < visit->earliest ? expiry : visit->earliest;
             visit->latest = expiry > visit->latest ? expiry : visit->latest;
         }
+        core->expiry_looks -= core->expiry_looks != 0 ? 1 : 0;
         return false;
     }
     struct cursor cursor;
@@ -196,6 +216,22 @@ static uint32_t page_next(const struct store_core *core, uint32_t page) {
     return page;
 }
 
+/* What the core may look at in vain until its next sweep, and what is worth it. */
+static void looks_grant(struct store_core *core) {
+    const struct store *store = core->store;
+    uint64_t evictions = 0;
+    for (uint32_t i = 0; i < store->partition_count; i++) {
+        evictions += atom_load_relaxed(&store->partitions[i].counters.evictions);
+    }
+    uint64_t lately = (evictions - core->expiry_evictions) / store->config.core_count;
+    core->expiry_evictions = evictions;
+    uint32_t mille = core->expiry_dead_mille;
+    mille = core->expiry_looks == 0 ? mille * 3 / 2 : mille * 7 / 8;
+    mille = mille < DEAD_MILLE_MIN ? DEAD_MILLE_MIN : mille;
+    core->expiry_dead_mille = mille > DEAD_MILLE_MAX ? DEAD_MILLE_MAX : mille;
+    core->expiry_looks = LOOKS_A_SECOND + lately * LOOKS_AN_EVICTION;
+}
+
 /* Takes a share of the pages to sweep: once a second its own, then any that nobody swept lately. */
 static bool sweep_begin(struct store_core *core) {
     struct store *store = core->store;
@@ -208,6 +244,9 @@ static bool sweep_begin(struct store_core *core) {
                                      : core->now - begun >= pause_s;
         if (due && atom_compare_exchange(&store->sweeps[index], &begun, core->now)) {
             core->expiry_page = index * RUN_PAGES;
+            if (index == core->index) {
+                looks_grant(core);
+            }
             return true;
         }
     }
@@ -227,7 +266,8 @@ bool expire_step(struct store_core *core, unsigned pages) {
     for (unsigned i = 0; i < pages && core->expiry_page < end; i++) {
         uint32_t page = core->expiry_page;
         core->expiry_page = page_next(core, page);
-        if (page_is_due(store, page, core->now)) {
+        enum due due = page_is_due(core, page);
+        if (due == DUE_NOW || (due == DUE_IF_LOOKS_ARE_LEFT && core->expiry_looks != 0)) {
             visit_start(core, page);
             return true;
         }

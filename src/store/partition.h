@@ -236,6 +236,9 @@ struct store_core {
     uint32_t upkeep_left;  /* partition in which this core left work behind, + 1; 0: none */
     struct shrink shrink;
     uint32_t expiry_page;  /* page to look at next */
+    uint32_t expiry_dead_mille; /* dead ones in a thousand chunks that are worth a visit */
+    uint64_t expiry_looks;      /* at items that live on, left in this second */
+    uint64_t expiry_evictions;  /* of the store, when the last were granted */
     struct visit visit;
     uint32_t class_stored; /* see store_class_stored(), store_class_found() */
     uint32_t class_found;

@@ -257,6 +257,8 @@ struct store_core *store_core_create(struct store *store, unsigned index) {
     core->index = index;
     core->now = 2;
     core->expiry_page = UINT32_MAX;
+    core->expiry_dead_mille = 10;
+    core->expiry_looks = 1;
     atom_store_relaxed(&core->epoch_seen, UINT64_MAX);
     atom_store_release(&store->cores[index], core);
     return core;

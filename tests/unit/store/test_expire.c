@@ -110,6 +110,129 @@ static void short_lives_among_long_ones_are_found_within_a_minute(void **state) 
     fixture_close(&f);
 }
 
+/* Of all items, those that are dead, in a thousand; looked at without the store's help. */
+static unsigned dead_mille(const struct fixture *f) {
+    const struct slab_pool *pool = &f->store->pool;
+    uint64_t items = 0;
+    uint64_t dead = 0;
+    uint32_t pages = atom_load_relaxed(&pool->extents_live) * pool->pages_per_extent;
+    for (uint32_t page = 0; page < pages; page++) {
+        const struct slab_page *meta = slab_page_of(pool, page);
+        if (atom_load_relaxed(&meta->kind) != SLAB_PAGE_CHUNKS) {
+            continue;
+        }
+        unsigned chunks = pool->classes.per_page[atom_load_relaxed(&meta->class_id)];
+        unsigned at = slab_page_next_used(pool, page, 0);
+        for (; at < chunks; at = slab_page_next_used(pool, page, at + 1)) {
+            struct item *item = item_at(f->store, slab_chunk_location(pool, page, at));
+            uint32_t shape = atom_load_relaxed(&item->shape);
+            uint32_t expiry = ITEM_KEY_BYTES(shape) == 0 ? 0 : item_expiry(item, shape);
+            items += ITEM_KEY_BYTES(shape) != 0;
+            dead += expiry != 0 && expiry <= f->now;
+        }
+    }
+    return items == 0 ? 0 : (unsigned)(dead * 1000 / items);
+}
+
+/* Each second so many new keys with a life of `from` to `to` seconds; upkeep runs beside. */
+static void live_shortly(struct fixture *f, unsigned a_second, uint32_t from, uint32_t to) {
+    char key[64];
+    uint64_t random = 5;
+    uint64_t evictions = 0;
+    unsigned number = 0;
+    for (unsigned second = 0; second < 3 * to; second++) {
+        fixture_pass(f, 1);
+        for (unsigned i = 0; i < a_second; i++) {
+            key_number(key, number++);
+            uint32_t lives_s = from + (uint32_t)(random_next(&random) % (to - from + 1));
+            assert_int_equal(put_until(f, key, 60, f->now + lives_s), STORE_OK);
+            if (i % 32 == 0) {
+                (void)store_upkeep(f->core, 1000000);
+            }
+            if (i == a_second / 2) { /* upkeep keeps pace: half a second is enough */
+                uint64_t before = totals_of(f).evictions;
+                assert_true(before == evictions || dead_mille(f) <= 20);
+            }
+        }
+        fixture_upkeep(f);
+        uint64_t now = totals_of(f).evictions;
+        assert_true(now == evictions || dead_mille(f) <= 20);
+        evictions = now;
+    }
+}
+
+static void with_short_lives_nobody_is_evicted_while_the_dead_lie_about(void **state) {
+    (void)state;
+    struct fixture f;
+    struct store_config config = fixture_config();
+    /* What lives at a time fits by half; then twice as much. */
+    static const struct {
+        unsigned a_second;
+        uint32_t from, to;
+        bool evicts;
+    } rows[] = {{4000, 1, 30, false}, {16000, 1, 30, true}, {8000, 20, 20, true}};
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        fixture_open(&f, &config);
+        (void)pattern(&f, 100, 0);
+        live_shortly(&f, rows[i].a_second, rows[i].from, rows[i].to);
+        assert_int_equal(totals_of(&f).evictions != 0, rows[i].evicts);
+        fixture_close(&f);
+    }
+}
+
+/* Mixed lives: what is looked at in vain is bounded, what is wholly dead goes all the same. */
+static void looks_at_the_living_are_rationed(void **state) {
+    (void)state;
+    struct fixture f;
+    struct store_config config = fixture_config();
+    fixture_open(&f, &config);
+    char key[64];
+    (void)pattern(&f, 100, 0);
+    for (unsigned i = 0; i < 20000; i++) {
+        key_number(key, i);
+        uint32_t lives_s = i < 10000 ? 2 + i % 100 : 20; /* mixed pages, then uniform ones */
+        assert_int_equal(put_until(&f, key, 60, f.now + lives_s), STORE_OK);
+    }
+    fixture_pass(&f, 21);
+    (void)store_upkeep(f.core, 1); /* the sweep begins */
+    f.core->expiry_looks = 100;
+    fixture_upkeep(&f);
+    assert_int_equal(f.core->expiry_looks, 0);
+    uint64_t items = totals_of(&f).items;
+    /* Of the mixed ones hardly any went, all of the others. */
+    assert_true(items > 9000 && items < 11000);
+    fixture_pass(&f, 1);
+    (void)store_upkeep(f.core, 1);
+    assert_int_equal(f.core->expiry_dead_mille, 15); /* a visit has to be worth more now */
+    assert_true(f.core->expiry_looks >= 100000);
+    for (unsigned second = 0; second < 8; second++) {
+        fixture_pass(&f, 1);
+        fixture_upkeep(&f);
+    }
+    assert_int_equal(f.core->expiry_dead_mille, 10); /* there were looks enough */
+    assert_true(dead_mille(&f) <= 20);
+    fixture_close(&f);
+}
+
+static void a_flush_frees_memory_without_being_asked_for_it(void **state) {
+    (void)state;
+    struct fixture f;
+    struct store_config config = fixture_config();
+    fixture_open(&f, &config);
+    unsigned keys = fill_until_full(&f, "key", 500);
+    assert_true(keys > 10000);
+    store_flush(f.core, f.now);
+    fixture_pass(&f, 1);
+    assert_int_equal(put_text(&f, "after", "lives"), STORE_OK);
+    fixture_upkeep(&f);
+    fixture_pass(&f, 1);
+    fixture_upkeep(&f);
+    assert_int_equal(totals_of(&f).items, 1);
+    assert_text(&f, "after", "lives");
+    assert_true(totals_of(&f).memory_used_bytes < 3 * MIB);
+    fixture_close(&f);
+}
+
 static void what_is_linked_during_a_visit_is_within_the_bounds(void **state) {
     (void)state;
     struct fixture f;
@@ -232,6 +355,9 @@ int main(void) {
         cmocka_unit_test(the_sweep_takes_out_the_dead_and_never_the_living),
         cmocka_unit_test(a_visit_leaves_exact_bounds),
         cmocka_unit_test(short_lives_among_long_ones_are_found_within_a_minute),
+        cmocka_unit_test(with_short_lives_nobody_is_evicted_while_the_dead_lie_about),
+        cmocka_unit_test(looks_at_the_living_are_rationed),
+        cmocka_unit_test(a_flush_frees_memory_without_being_asked_for_it),
         cmocka_unit_test(what_is_linked_during_a_visit_is_within_the_bounds),
         cmocka_unit_test(cores_that_sleep_leave_nothing_expired_for_good),
         cmocka_unit_test(flush_kills_what_was_stored_before_and_nothing_after),
