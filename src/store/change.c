@@ -129,11 +129,15 @@ enum store_outcome touch_item(struct store_core *core, const struct store_key *k
 
 /* -- incr and decr ----------------------------------------------------------------------------- */
 
-/* memcached's reading of a number: leading blanks, an optional plus, digits, then nothing or a
- * blank and anything; at most 2^64-1. */
+static bool number_is_blank(uint8_t byte) {
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+/* memcached's reading of a number: leading blanks, an optional plus, digits, then nothing, or a
+ * blank or a zero byte and anything; at most 2^64-1. */
 static bool number_parse(const uint8_t *text, uint32_t bytes, uint64_t *number) {
     uint32_t at = 0;
-    while (at < bytes && (text[at] == ' ' || (text[at] >= '\t' && text[at] <= '\r'))) {
+    while (at < bytes && number_is_blank(text[at])) {
         at++;
     }
     at += at < bytes && text[at] == '+' ? 1 : 0;
@@ -147,7 +151,7 @@ static bool number_parse(const uint8_t *text, uint32_t bytes, uint64_t *number) 
         value = value * 10 + digit;
     }
     *number = value;
-    bool ended = at == bytes || text[at] == ' ' || (text[at] >= '\t' && text[at] <= '\r');
+    bool ended = at == bytes || text[at] == 0 || number_is_blank(text[at]);
     return at != first && ended;
 }
 
@@ -246,9 +250,8 @@ static enum store_outcome count_attempt(struct reform *reform, const struct stor
     }
     uint64_t number;
     enum store_outcome outcome = number_read(&cursor, &number);
-    bool countable =
-        (cursor.shape & ITEM_CHAINED) == 0 && ITEM_VALUE_BYTES(cursor.shape) > 0;
-    if (countable && !count_is_meant(reform, &cursor, count)) {
+    bool empty = (cursor.shape & ITEM_CHAINED) == 0 && ITEM_VALUE_BYTES(cursor.shape) == 0;
+    if (!empty && !count_is_meant(reform, &cursor, count)) {
         return STORE_EXISTS;
     }
     if (outcome != STORE_OK) {
@@ -262,12 +265,13 @@ static enum store_outcome count_attempt(struct reform *reform, const struct stor
     uint8_t text[NUMERIC_BYTES_MAX];
     uint32_t bytes = number_print(number, text);
     uint32_t old_bytes = ITEM_VALUE_BYTES(cursor.shape);
+    struct store_write write;
+    number_write(reform, &cursor, count, &write);
+    write.keep_fetched = bytes <= old_bytes; /* memcached changes such an item where it stands */
     if (bytes < old_bytes) {
         memset(text + bytes, ' ', old_bytes - bytes);
         bytes = old_bytes;
     }
-    struct store_write write;
-    number_write(reform, &cursor, count, &write);
     counted->value = number;
     counted->expiry = item_expiry(cursor.item, cursor.shape);
     counted->created = false;

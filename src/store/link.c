@@ -150,6 +150,11 @@ static void recount_in_place(struct attempt *attempt, const struct cursor *curso
     }
 }
 
+/* The marks that an item loses with its value. */
+static uint64_t lost_marks(const struct attempt *attempt) {
+    return attempt->write->keep_fetched ? 0 : SLOT_FETCHED;
+}
+
 static void overwrite_in_place(struct attempt *attempt, const struct cursor *cursor) {
     struct store *store = attempt->core->store;
     struct item *item = cursor->item;
@@ -162,7 +167,7 @@ static void overwrite_in_place(struct attempt *attempt, const struct cursor *cur
     slab_fill(item_byte(item, item_value_offset(attempt->shape)), attempt->value->iov_base,
               attempt->value->iov_len);
     item_stamp(attempt, item);
-    index_relocate(cursor, location, SLOT_FETCHED);
+    index_relocate(cursor, location, lost_marks(attempt));
     bucket_change_end(cursor->home);
     recount_in_place(attempt, cursor);
     if (attempt->expiry != 0) {
@@ -178,7 +183,7 @@ static void link_over(struct attempt *attempt, const struct cursor *cursor) {
     item_stamp(attempt, item);
     bucket_change_begin(cursor->home);
     uint64_t before = atom_load_relaxed(&cursor->line->slots[cursor->slot_index]);
-    index_relocate(cursor, attempt->location, SLOT_FETCHED);
+    index_relocate(cursor, attempt->location, lost_marks(attempt));
     bucket_change_end(cursor->home);
     uint64_t slot = atom_load_relaxed(&cursor->line->slots[cursor->slot_index]);
     item_account(store, attempt->p, item, attempt->shape, slot);

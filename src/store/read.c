@@ -424,13 +424,18 @@ enum store_read read_for_rewrite(struct store_core *core, const struct store_key
 /* Rounds of a vivifying read: an item that was just created may be gone again. */
 #define VIVIFY_ROUNDS_MAX 16u
 
+/* Whether what is created is over at once; its creator sees it all the same. */
+static bool lookup_is_over(const struct store_core *core, const struct store_lookup *lookup) {
+    return lookup->vivify_expiry != STORE_EXPIRY_NEVER && lookup->vivify_expiry <= core->now;
+}
+
 /* True: look again, the item is there or was. */
 static bool lookup_create(struct store_core *core, const struct store_key *key,
                           struct store_lookup *lookup) {
     struct store_write write = {
         .key = *key,
         .mode = STORE_ADD,
-        .expiry = lookup->vivify_expiry,
+        .expiry = lookup_is_over(core, lookup) ? STORE_EXPIRY_NEVER : lookup->vivify_expiry,
         .set_token = lookup->set_token,
         .token = lookup->token,
         .key_is_binary = lookup->key_is_binary,
@@ -461,6 +466,11 @@ enum store_read store_look_up(struct store_core *core, const struct store_key *k
         if (hit || !lookup->vivify || !lookup_create(core, key, lookup)) {
             break;
         }
+    }
+    if (lookup->created && lookup_is_over(core, lookup)) {
+        const struct touch touch = {.expiry = lookup->vivify_expiry,
+                                    .expect_version = head->version};
+        (void)touch_item(core, key, &touch);
     }
     return read;
 }

@@ -11,8 +11,8 @@ struct removing {
 
 static bool token_differs(const struct store *store, const struct store_removal *removal,
                           uint64_t token) {
-    return removal->compare &&
-           (!store->config.token_in_items || token != removal->compare_token);
+    uint64_t seen = store->config.token_in_items ? token : 0;
+    return removal->compare && seen != removal->compare_token;
 }
 
 /* Whether the item's fields serve what is to be left. */
@@ -52,9 +52,10 @@ static void invalidate_in_place(struct store *store, struct partition *p,
 static void removing_form(struct rewriting *rewriting, const struct store_head *head,
                           struct store_write *write) {
     const struct store_removal *removal = ((struct removing *)rewriting)->removal;
-    write->compare = removal->compare;
+    write->compare = removal->compare && removal->compare_token != 0;
     write->compare_token = removal->compare_token;
     write->stale = removal->invalidate;
+    write->keep_fetched = !removal->drop_value;
     write->set_token = removal->set_token;
     write->token = removal->token;
     if (removal->drop_value) {

@@ -223,6 +223,7 @@ struct store_write {
     bool key_is_binary : 1;
     bool stale : 1;      /* the new item is marked stale */
     bool win_sent : 1;   /* its win is out */
+    bool keep_fetched : 1; /* what replaces an item is as much fetched as that was */
     bool invalidate : 1; /* with compare: a token lower than the item's serves too, and the new item
                           * is stale, keeps the old one's expiry and its win */
     bool create : 1;     /* append, prepend: a missing item is stored, with client_flags, expiry */

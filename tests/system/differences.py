@@ -18,6 +18,9 @@ MORE = rb"(?> +" + WORD + rb")"
 END = rb" *\r?\n"
 USAGE = rb"CLIENT_ERROR bad command line format.  Usage: delete <key> \[noreply\]\r\n"
 DELTA = rb"(?:CLIENT_ERROR invalid numeric delta argument\r\n|)"
+TOO_LONG = rb"CLIENT_ERROR opaque token too long\r\n"
+BAD_PACKET = rb".*Invalid arguments\r\n<closed>"
+BAD_PACKET_OR_HANGS_UP = rb".*<closed>"
 VERBS = rb"(?:get|gets|gat|gats|set|add|replace|append|prepend|cas|incr|decr|touch|delete|" \
         rb"flush_all|verbosity|cache_memlimit|version|shutdown|stats)"
 STORAGE = rb" *(?:set|add|replace|append|prepend|cas)"
@@ -104,4 +107,42 @@ TABLE = [
         "memcached drops earlier replies of the same read; 1.6.45 adds an empty line (section 18)"),
     Row(STORAGE + rb" +[^ \n]{251,} [^\n]*\n.*", (None, BAD_OR_NOTHING, BAD_OR_NOTHING),
         "1.6.18 does not swallow the value of an over-long key (section 20)"),
+]
+
+# Meta commands that 1.6.18 answers as the others do: flags that it knows, each once.
+KEY = rb" +[^ \n]{1,250}"
+
+
+def old_flags(name, pattern):
+    """Flags of the pattern or opaques, none twice (`name` is the group that finds the second)."""
+    return rb"(?: +(?!(?P<%s>[A-Za-z])[^ \n]*(?: [^\n]*)? +(?P=%s))(?:O[^ \n]{0,31}|%s))*" % (
+        name, name, pattern) + END
+
+
+OLD_META = rb" *(?:" + rb"|".join((
+    rb"mg" + KEY + old_flags(b"get", rb"[bcfhklqstuv]|[TNR]-?\d{1,9}"),
+    rb"ms" + KEY + rb" +\d{1,9}" +
+    old_flags(b"set", rb"[bckqI]|T-?\d{1,9}|F\d{1,9}|C\d+|M[EAPRS]") + rb".*",
+    rb"md" + KEY + old_flags(b"delete", rb"[kqI]|T-?\d{1,9}|C\d+"),
+    rb"ma" + KEY + old_flags(b"count", rb"[cktv]|[NT]-?\d{1,9}|[DJ]\d+|M[ID+-]|C\d+"),
+    rb"mn" + END)) + rb")"
+
+META_TABLE = [
+    Row(rb"(?!" + OLD_META + rb"$) *m[gsdaen].*", (None, ANY, rb"(?:.*)"),
+        "1.6.18 knows no E, no C of mg, no s and N of ms, no x of md, answers ma q when it "
+        "creates, has other words for what is wrong with flags and another me (section 20)"),
+    Row(rb" *ma [^\n]* [ET][^\n]*\n", (None, None, ANY),
+        "memcached loses the E and the T of ma when the number grows"),
+    Row(rb" *m[gsda] (?=[^\n]* b)[^\n]* k[^\n]*\n.*", (None, None, ANY),
+        "memcached forgets that a key is binary when mg N, ma N or md x made the item or it grew"),
+    Row(rb" *m[ga] [^\n]* O[^ \n]{32,}[^\n]*\n", (None, None, TOO_LONG),
+        "memcached does what it was told before it finds an opaque too long"),
+    Row(rb" *me +" + WORD + rb" +b" + END, (None, None, None), "memcached overlooks b"),
+    Row(rb" *me +" + WORD + rb" +[^\n]*\n", (None, BAD, ANY),
+        "memcached looks at the first letters of the words behind the key of me"),
+]
+
+BINARY_TABLE = [
+    Row(rb"\x80[\x10\x1c\x1d\x1e\x23\x24].*", (None, BAD_PACKET_OR_HANGS_UP, BAD_PACKET),
+        "memcached reads bytes behind the key of stat, touch, gat as the next packet"),
 ]

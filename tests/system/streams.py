@@ -1,4 +1,4 @@
-"""Command streams of the classic ASCII protocol: cut into units, and made up from a seed.
+"""Command streams of the ASCII protocol: cut into units, and classic ones made up from a seed.
 
 A unit is one command line with the data that belongs to it. `split_units` follows the rule that a
 storage command with a usable byte count owns bytes + 2, whatever else is wrong with its line.
@@ -7,21 +7,20 @@ storage command with a usable byte count owns bytes + 2, whatever else is wrong 
 import re
 
 STORAGE = (b"set", b"add", b"replace", b"append", b"prepend", b"cas")
+BYTES_WORD = dict.fromkeys(STORAGE, 4)
+BYTES_WORD[b"ms"] = 2
 BYTES_MAX = 2147483645
 
 
 def data_bytes(line):
     """How many bytes after the line belong to it."""
-    words = line.split(b" ")
-    words = [word for word in words if word]
-    need = 6 if words and words[0] == b"cas" else 5
-    if not words or words[0] not in STORAGE or len(words) < 5:
+    words = [word for word in line.split(b" ") if word]
+    at = BYTES_WORD.get(words[0]) if words else None
+    if at is None or len(words) <= at:
         return 0
-    if len(words) < need and words[-1] != b"noreply" and len(words) < 5:
+    if not re.fullmatch(rb"[0-9]{1,10}", words[at]) or int(words[at]) > BYTES_MAX:
         return 0
-    if not re.fullmatch(rb"[0-9]{1,10}", words[4]) or int(words[4]) > BYTES_MAX:
-        return 0
-    return int(words[4]) + 2
+    return int(words[at]) + 2
 
 
 def split_units(data):
@@ -70,6 +69,7 @@ def completed(unit):
 # number with spaces depends on who else holds the item, so the padding is not compared.
 NUMBER_KEYS = [b"n%d" % n for n in range(4)]
 KEYS = [b"k%d" % n for n in range(5)] + NUMBER_KEYS
+BASE64_KEYS = [b"Ymlu", b"YSBi", b"AAEC/w==", b"0LrQu9GO0Yc="]
 ODD_KEYS = [b"K" * 250, b"\x01\xff\t", b"noreply", b"a\rb", b"0", b"-1", b"get", b"a", b"b"]
 
 
@@ -84,8 +84,9 @@ class Generator:
     No flush_all: for a second after it memcached is not sure what it flushed.
     """
 
-    def __init__(self, rng, huge=True):
+    def __init__(self, rng, huge=True, uniques=True):
         self.rng = rng
+        self.uniques = uniques
         self.largest = 2**64 - 1 if huge else 2**31
         self.keys = KEYS
         self.odd_keys = ODD_KEYS

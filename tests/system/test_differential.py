@@ -1,46 +1,58 @@
 #!/usr/bin/env python3
 """Sends the same commands to Debian's memcached and to larder and compares the replies.
 
-The commands are what the transcripts send and a seeded stream of random ones: valid, slightly
-wrong, cut and pipelined. Replies are compared modulo CAS uniques and the version; what differs
-on purpose stands in differences.py.
+The commands are what the transcripts send and seeded streams of random ones in the classic, the
+meta and the binary protocol: valid, slightly wrong, cut and pipelined. Replies are compared modulo
+CAS uniques, the version and the second of the clock; what differs on purpose stands in
+differences.py.
 """
 
 import argparse
 import glob
 import os
 import random
-import re
 import subprocess
 import time
 
 import differences
 import harness
 import streams
+import streams_binary
+import streams_meta
 import transcript_format as fmt
+import wires
 
 HISTORY_MAX = 200
 REDUCED_MAX = 3
+TAIL_UNITS = 3
+REPLY_LIMIT_S = 20
+DUMP_LIMIT_S = 4  # 1.6.18 does not go on after a dump
 OPTION_SETS = ([], ["-C"], ["-I", "2m"])
-MARKER = b"version\r\nincr marker x\r\nincr marker x\r\nversion\r\n"
-MARKED = re.compile(rb"(?:VERSION [^\n]*|ERROR\r)\nCLIENT_ERROR invalid numeric delta argument\r\n"
-                    rb"CLIENT_ERROR invalid numeric delta argument\r\nVERSION [^\n]*\n$")
-CAS = re.compile(rb"^(VALUE [^ ]+ \d+ \d+) (\d+)$")
+PROTOCOLS = {
+    "classic": (wires.TextWire, streams.Generator, differences.TABLE),
+    "meta": (wires.TextWire, streams_meta.MetaGenerator,
+             differences.META_TABLE + differences.TABLE),
+    "binary": (wires.BinaryWire, streams_binary.BinaryGenerator, differences.BINARY_TABLE),
+}
 
 
 class Side:
     """One of the two servers, with one connection that is opened anew when it was closed."""
 
-    def __init__(self, binary, options, column):
+    def __init__(self, binary, options, column, wire):
         self.server = harness.Server(options, binary=binary, peer=column != 2)
         self.column = column
+        self.wire = wire
         self.client = None
-        self.cas = b"1"
-        self.names = {}
+        self.names = wires.Names()
 
     def connection(self):
         if self.client is None:
-            self.client = self.server.client(limit_s=3)
+            self.client = self.server.client(limit_s=DUMP_LIMIT_S if self.column == 0
+                                             else REPLY_LIMIT_S)
+            if self.wire.HELLO:
+                self.client.send(self.wire.HELLO)
+                self.client.take(len(self.wire.HELLO))
         return self.client
 
     def send(self, parts, unread):
@@ -53,19 +65,11 @@ class Side:
         except ConnectionError:
             pass
 
-    def _normal_line(self, line):
-        found = CAS.match(line)
-        if found:
-            self.cas = found.group(2)
-            name = self.names.setdefault(self.cas, b"#%d" % len(self.names))
-            return found.group(1) + b" " + name
-        return b"VERSION" if line.startswith(b"VERSION ") else line
-
     def _received(self):
         """Everything up to the marker's replies; None when the connection ended before."""
         client = self.client
         try:
-            while not MARKED.search(client.buffer):
+            while self.wire.end(client.buffer) is None:
                 if not client.fill():
                     return None
         except ConnectionError:
@@ -73,34 +77,19 @@ class Side:
         except TimeoutError:
             client.buffer += b"<nothing more>"
             return None
-        return client.take(MARKED.search(client.buffer).start())
+        return client.take(self.wire.end(client.buffer))
 
     def reply(self):
         """All replies before the marker's, normalised."""
         raw = self._received()
         ended = raw is None
         if ended:
-            raw = bytes(self.client.buffer) + b"<closed>"
+            raw = bytes(self.client.buffer) + wires.CLOSED
             self.client.close()
             self.client = None
         else:
             self.client.buffer.clear()
-        out = bytearray()
-        at = 0
-        while at < len(raw):
-            end = raw.find(b"\r\n", at) + 2
-            if end < 2:
-                break
-            line = raw[at:end - 2]
-            at = end
-            data = b""
-            if line.startswith(b"VALUE ") and line.count(b" ") >= 3:
-                size = int(line.split(b" ")[3]) + 2
-                data = raw[at:at + size]
-                at += size
-                line, data = without_padding(line, data)
-            out += self._normal_line(line) + b"\r\n" + data
-        return bytes(out + raw[at:])
+        return self.wire.normal(raw, self.names)
 
     def stop(self):
         if self.client:
@@ -110,27 +99,29 @@ class Side:
         self.server.stop()
 
 
-def without_padding(line, data):
-    """A number key's value without the spaces at its end."""
-    words = line.split(b" ")
-    if words[1] in streams.NUMBER_KEYS:
-        data = data[:-2].rstrip(b" ") + b"\r\n"
-        words[3] = b"%d" % (len(data) - 2)
-    return b" ".join(words), data
+def differ(peer, other):
+    """Whether replies differ. What a server has not sent yet when it hangs up may be lost."""
+    closed = wires.CLOSED
+    if peer.endswith(closed) and other.endswith(closed):
+        peer, other = peer[:-len(closed)], other[:-len(closed)]
+        return not peer.startswith(other) and not other.startswith(peer)
+    return peer != other
 
 
 class Pair:
     """Both sides, and what was found."""
 
-    def __init__(self, args, options):
+    def __init__(self, args, options, wire, table):
         self.unread = harness.Unread()
-        self.sides = [Side(args.peer, options, column_of(args.peer)),
-                      Side(args.other, options, column_of(args.other))]
+        self.wire = wire
+        self.sides = [Side(binary, options, column_of(binary), wire)
+                      for binary in (args.peer, args.other)]
         self.columns = [side.column for side in self.sides]
-        self.rows = [row for row in differences.TABLE if row.differs(*self.columns)]
+        self.rows = [row for row in table if row.differs(*self.columns)]
         self.found = []
         self.unrepeated = []
         self.history = []
+        self.sent = []  # since the stores were emptied
         self.explained = 0
 
     def known(self, unit):
@@ -139,9 +130,10 @@ class Pair:
     def ask(self, units, cuts=()):
         """Sends the units in one stream and returns both replies."""
         data = b"".join(units)
+        self.sent += units
         replies = []
         for side in self.sides:
-            whole = data.replace(b"@CAS@", side.cas) + MARKER
+            whole = self.wire.with_cas(data, side.names.last) + self.wire.MARKER
             places = [0] + sorted(cut % len(whole) for cut in cuts) + [len(whole)]
             parts = [whole[a:b] for a, b in zip(places, places[1:]) if a < b]
             side.send(parts, self.unread)
@@ -150,12 +142,12 @@ class Pair:
 
     def step(self, data):
         """Each unit of the data by itself; a difference must stand in the table."""
-        for unit in streams.split_units(data):
-            unit = streams.completed(unit)
+        for unit in self.wire.split(data):
+            unit = self.wire.completed(unit)
             replies = self.ask([unit])
             self.history.append((unit, ()))
             if replies[0] == replies[1]:
-                if self.known(unit):
+                if self.known(unit) or self.wire.leaves_traces(unit, replies[0]):
                     self.level()  # silent, perhaps, but not the same
                 continue
             row = self.row_for(unit, replies)
@@ -178,9 +170,9 @@ class Pair:
         data = b"".join(units)
         replies = self.ask([data], cuts)
         self.history.append((data, cuts))
-        if replies[0] != replies[1]:
+        if differ(*replies):
             self.suspect(data, replies)
-        if len(self.history) > HISTORY_MAX:
+        elif replies[0] != replies[1] or len(self.history) > HISTORY_MAX:
             self.level()
 
     def suspect(self, data, replies):
@@ -191,8 +183,13 @@ class Pair:
             self.unrepeated.append((data, replies))
         elif len(self.found) < REDUCED_MAX:
             history = self.reduced(history)
-            again = self.replayed(history) or replies
-            self.found.append((b"".join(data for data, _ in history), again))
+            units = [(unit, ()) for data, _ in history for unit in self.wire.split(data)]
+            if len(history) < len(units) and self.replayed_at_once(units):
+                history = self.reduced(units, self.replayed_at_once)
+                again = self.replayed_at_once(history)
+            else:
+                again = self.replayed(history)
+            self.found.append((b"".join(data for data, _ in history), again or replies))
         else:
             self.found.append((data, replies))
         self.level()
@@ -201,18 +198,27 @@ class Pair:
         """The last replies of the history on empty stores when they differ, else None."""
         self.level()
         last = [self.ask([data], cuts) for data, cuts in history][-1]
-        return last if last[0] != last[1] else None
+        return last if differ(*last) else None
 
-    def reduced(self, history):
-        """The history without what the difference does not need; tries a bounded number."""
-        tries = 150
+    def replayed_at_once(self, history):
+        """The same with everything in one stream."""
+        self.level()
+        replies = self.ask([data for data, _ in history])
+        return replies if differ(*replies) else None
+
+    def reduced(self, history, replayed=None):
+        """The history without what the difference does not need; tries a bounded number.
+
+        The end stays, because it may use a unique that it looked up itself."""
+        replayed = replayed or self.replayed
+        tries = 300
         span = max(1, len(history) // 2)
         while span >= 1 and tries > 0:
             at = 0
-            while at < len(history) - 1 and tries > 0:
-                shorter = history[:at] + history[min(at + span, len(history) - 1):]
+            while at < len(history) - TAIL_UNITS and tries > 0:
+                shorter = history[:at] + history[min(at + span, len(history) - TAIL_UNITS):]
                 tries -= 1
-                if self.replayed(shorter):
+                if replayed(shorter):
                     history = shorter
                 else:
                     at += span
@@ -227,7 +233,9 @@ class Pair:
             if side.client:
                 side.client.close()
                 side.client = None
-        self.ask([b"delete %s noreply\r\n" % key for key in streams.KEYS + streams.ODD_KEYS])
+        units = self.wire.emptying(self.sent)
+        self.ask(units)
+        self.sent.clear()
 
     def stop(self):
         for side in self.sides:
@@ -293,7 +301,22 @@ def run_transcripts(tap, pair):
     report(tap, pair, "the transcripts' commands are answered alike", count)
 
 
-def run_random(tap, pair, maker, seconds):
+def run_protocol(tap, args, protocol, rng):
+    wire, generator, table = PROTOCOLS[protocol]
+    for options in OPTION_SETS:
+        tap.note(" ".join([protocol] + options))
+        pair = Pair(args, options, wire(), table)
+        try:
+            if protocol == "classic" and not options:
+                run_transcripts(tap, pair)
+            # 1.6.18 sees a minus sign that stands behind a number above 2^63.
+            maker = generator(rng, huge=pair.columns[0] > 0, uniques="-C" not in options)
+            run_random(tap, pair, protocol, maker, args.seconds / len(OPTION_SETS))
+        finally:
+            pair.stop()
+
+
+def run_random(tap, pair, protocol, maker, seconds):
     rng = maker.rng
     end = time.monotonic() + seconds / 2
     count = 0
@@ -303,7 +326,7 @@ def run_random(tap, pair, maker, seconds):
             count += 1
         if len(pair.found) > 20:
             break
-    report(tap, pair, "random commands one by one are answered alike", count)
+    report(tap, pair, "random %s commands one by one are answered alike" % protocol, count)
     end = time.monotonic() + seconds / 2
     count = 0
     while time.monotonic() < end and len(pair.found) <= 20:
@@ -313,15 +336,12 @@ def run_random(tap, pair, maker, seconds):
         if units:
             pair.stream(units, cuts)
             count += len(units)
-    report(tap, pair, "random commands in cut streams are answered alike", count)
+    report(tap, pair, "random %s commands in cut streams are answered alike" % protocol, count)
 
 
 def clean(pair, unit):
     """Whether the replies of a unit do not depend on what it is pipelined with."""
-    if b"@CAS@" in unit or b"quit" in unit or b"HTTP" in unit:
-        return False
-    parts = streams.split_units(unit)
-    return not any(pair.known(part) or len(part) > 1000 + streams.data_size(part) for part in parts)
+    return not pair.wire.must_be_alone(unit) and not any(map(pair.known, pair.wire.split(unit)))
 
 
 def arguments():
@@ -329,7 +349,9 @@ def arguments():
     parser.add_argument("--peer", default="/usr/bin/memcached",
                         help="the memcached to compare with")
     parser.add_argument("--other", default=harness.default_binary(), help="instead of larder")
-    parser.add_argument("--seconds", type=float, default=harness.random_seconds(20))
+    parser.add_argument("--protocol", default=",".join(PROTOCOLS))
+    parser.add_argument("--seconds", type=float, default=harness.random_seconds(20),
+                        help="how long each protocol is tried")
     parser.add_argument("--seed", type=int, default=harness.random_seed())
     return parser.parse_args()
 
@@ -342,19 +364,9 @@ def main():
         tap.skip("replies are compared with memcached", "no " + args.peer)
         return tap.finish()
     rng = random.Random(args.seed)
-    for options in OPTION_SETS:
-        if options:
-            tap.note("options " + " ".join(options))
-        pair = Pair(args, options)
-        try:
-            if not options:
-                run_transcripts(tap, pair)
-            # 1.6.18 sees a minus sign that stands behind a number above 2^63.
-            maker = streams.Generator(rng, huge=pair.columns[0] > 0)
-            run_random(tap, pair, maker, args.seconds / len(OPTION_SETS))
-        finally:
-            pair.stop()
-    for row in differences.TABLE:
+    for protocol in args.protocol.split(","):
+        run_protocol(tap, args, protocol, rng)
+    for row in differences.TABLE + differences.META_TABLE + differences.BINARY_TABLE:
         if row.seen:
             tap.note("known, %d times: %s" % (row.seen, row.reason))
     return tap.finish()
