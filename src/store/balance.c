@@ -21,6 +21,9 @@
 #define PROBE_PART 10u
 /* Of GHOST_AGES; ghosts remember two thirds of the items. */
 #define RETURN_AGES 2u
+/* Fewer are chance: one new key in 8192 has the fingerprint of such a ghost. Where nothing is read
+ * at all, one return would let the queue grow, at 4 bytes an item. */
+#define RETURNS_MIN 4u
 #define NOT_COUNTED 3u
 #define NOTHING_COUNTED UINT16_MAX
 
@@ -95,7 +98,7 @@ static void share_adjust(struct partition *p) {
     uint64_t small_bytes = p->small_bytes / (p->small.entries + 1) + 1;
     uint64_t main_worth = (uint64_t)main->read * (small->seen + 1) * small_bytes;
     uint64_t small_worth = (uint64_t)small->read * (main->seen + 1) * main_bytes;
-    if (main_worth < small_worth) {
+    if (small->read >= RETURNS_MIN && main_worth < small_worth) {
         uint32_t more = balance->share + SHARE_STEP;
         balance->share = more < SHARE_MAX ? more : SHARE_MAX;
     } else {
