@@ -1,6 +1,6 @@
 /* larder: liblarder against libmemcached: CPU of the client an operation
  *
- *     bench/client HOST:PORT[,HOST:PORT...] [ROUNDS]
+ *     bench/client HOST:PORT[,HOST:PORT...] [ROUNDS [get|set|many]]
  *
  * Both libraries in turn, one thread, keys of 16 bytes and values of 100 on the ring that both know
  * (KETAMA_WEIGHTED): get, set, and gets of 100 keys. A figure is the CPU of this thread, the
@@ -181,16 +181,17 @@ static double run(struct bench *bench, void (*operations)(struct bench *), unsig
     return (cpu_us() - begun) / count;
 }
 
-static void compare(struct bench *bench, unsigned rounds) {
+static void compare(struct bench *bench, unsigned rounds, const char *wanted) {
     static const struct {
+        const char *kind;
         const char *name;
         void (*larder)(struct bench *);
         void (*peer)(struct bench *);
         unsigned count;
     } kinds[] = {
-        {"get", larder_gets, peer_gets, SINGLE},
-        {"set", larder_sets, peer_sets, SINGLE},
-        {"get of 100 keys, a key", larder_many, peer_many, MANY * KEYS_MANY},
+        {"get", "get", larder_gets, peer_gets, SINGLE},
+        {"set", "set", larder_sets, peer_sets, SINGLE},
+        {"many", "get of 100 keys, a key", larder_many, peer_many, MANY * KEYS_MANY},
     };
 
     (void)printf("%-24s %14s %14s %7s\n", "CPU us an operation", "liblarder", "libmemcached",
@@ -198,6 +199,9 @@ static void compare(struct bench *bench, unsigned rounds) {
     for (unsigned k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
         double mine[ROUNDS_MAX], theirs[ROUNDS_MAX], ratios[ROUNDS_MAX];
 
+        if (wanted != NULL && strcmp(wanted, kinds[k].kind) != 0) {
+            continue;
+        }
         for (unsigned i = 0; i < rounds; i++) {
             mine[i] = run(bench, kinds[k].larder, kinds[k].count);
             theirs[i] = run(bench, kinds[k].peer, kinds[k].count);
@@ -233,7 +237,7 @@ int main(int argc, char **argv) {
     unsigned rounds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 15;
 
     if (argc < 2 || rounds == 0 || rounds > ROUNDS_MAX) {
-        fail("bench/client HOST:PORT[,HOST:PORT...] [ROUNDS]");
+        fail("bench/client HOST:PORT[,HOST:PORT...] [ROUNDS [get|set|many]]");
     }
     open_both(&bench, argv[1]);
     memset(bench.value, 'v', VALUE_BYTES);
@@ -247,7 +251,7 @@ int main(int argc, char **argv) {
             fail(larder_why(bench.larder));
         }
     }
-    compare(&bench, rounds);
+    compare(&bench, rounds, argc > 3 ? argv[3] : NULL);
     memcached_free(bench.peer);
     larder_destroy(bench.larder);
     return 0;

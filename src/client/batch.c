@@ -94,9 +94,11 @@ size_t larder_get_many(struct larder *larder, const struct larder_key *keys, siz
                        struct larder_item *items) {
     struct batch batch = batch_of(larder, items);
     bool may = calls_may_wait(larder);
+    /* a repair wants the TTL */
+    unsigned ask = larder->config->write == 0 ? WIRE_ASK_LEAN : 0;
 
     for (size_t i = 0; i < count; i++) {
-        struct larder_request request = {.verb = LARDER_GET, .key = keys[i].data,
+        struct larder_request request = {.verb = LARDER_GET, .ask = ask, .key = keys[i].data,
                                          .key_bytes = keys[i].bytes};
 
         if (may) {

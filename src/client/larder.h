@@ -255,8 +255,8 @@ struct larder_key {
     size_t bytes;
 };
 
-/* Gets all keys: pipelined, all servers at once. items[i] is that of keys[i]. Returns how many
- * were hits. */
+/* Gets all keys: pipelined, all servers at once. items[i] is that of keys[i]; its token and TTL are
+ * unknown (larder_do_many tells them). Returns how many were hits. */
 LARDER_API size_t larder_get_many(struct larder *larder, const struct larder_key *keys,
                                   size_t count, struct larder_item *items);
 

@@ -321,7 +321,7 @@ static void send_leg(struct node *node, struct leg *leg) {
     const struct larder_request *request = &op->request;
     struct span key = span_of(request->key, request->key_bytes);
 
-    if (leg->kind == LEG_OP && request->verb != LARDER_NOOP &&
+    if (node->dialect == WIRE_CLASSIC && leg->kind == LEG_OP && request->verb != LARDER_NOOP &&
         !wire_key_is_good(node->dialect, key)) {
         leg->why = "the server takes no such key";
         leg->bad_key = true;
@@ -335,7 +335,8 @@ static void send_leg(struct node *node, struct leg *leg) {
         leg_queue_push(&node->larder->lost, leg);
         return;
     }
-    leg->opaque = ++node->larder->opaque;
+    /* short, and far from any other that can still be under way */
+    leg->opaque = ++node->larder->opaque & UINT16_MAX;
     leg->from = node->conn.queued_bytes;
     conn_queued(&node->conn, leg->kind == LEG_LINES
                                  ? encode_lines(request, to)

@@ -124,11 +124,12 @@ static const char *what_is_wrong(const struct larder_request *request,
     struct span key = span_of(request->key, request->key_bytes);
     enum wire_dialect dialect =
         config->protocol == CONFIG_PROTOCOL_CLASSIC ? WIRE_CLASSIC : WIRE_META;
+    bool plain = (request->ask & WIRE_ASK_PLAIN_KEY) != 0 && key.len <= LARDER_KEY_BYTES_MAX;
 
     if ((unsigned)request->verb > LARDER_NOOP) {
         return "there is no such operation";
     }
-    if (request->key == NULL || !wire_key_is_good(dialect, key)) {
+    if (request->key == NULL || (!plain && !wire_key_is_good(dialect, key))) {
         return "a key has 1 to 250 bytes, of which blanks and control characters cost more";
     }
     if (request->value == NULL && request->value_bytes > 0) {
@@ -161,7 +162,13 @@ struct op *op_begin(struct larder *larder, const struct larder_request *request)
     if (op == NULL) {
         return NULL;
     }
-    const char *wrong = what_is_wrong(request, larder->config);
+    struct span key = span_of(request->key, request->key == NULL ? 0 : request->key_bytes);
+
+    op->request.ask &= WIRE_ASK_PUBLIC | WIRE_ASK_LEAN;
+    if (key.len > 0 && !wire_key_is_binary(key)) {
+        op->request.ask |= WIRE_ASK_PLAIN_KEY;
+    }
+    const char *wrong = what_is_wrong(&op->request, larder->config);
 
     if (wrong != NULL) {
         op_explain(op, "%s", wrong);

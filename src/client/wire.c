@@ -3,20 +3,40 @@
 
 enum { META_KEY_BYTES_MAX = 250 }; /* on the wire, so of binary keys as base64 */
 
-static bool has_blanks(struct span key) {
-    for (size_t i = 0; i < key.len; i++) {
-        if (key.data[i] <= ' ' || key.data[i] == 0x7f) {
-            return true;
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
+/* Of eight bytes at once: whether one is below 0x21, or 0x7f. (Bit Twiddling Hacks, S. Anderson:
+ * "determine if a word has a byte less than n", "has a zero byte".) */
+static bool word_is_binary(uint64_t word) {
+    uint64_t low = (word - EACH_BYTE * 0x21) & ~word;
+    uint64_t del = word ^ EACH_BYTE * 0x7f;
+
+    return ((low | ((del - EACH_BYTE) & ~del)) & EACH_BYTE * 0x80) != 0;
+}
+
+bool wire_key_is_binary(struct span key) {
+    uint64_t word;
+    bool binary = false;
+
+    if (key.len < sizeof(word)) {
+        for (size_t i = 0; i < key.len; i++) {
+            binary = binary || key.data[i] <= ' ' || key.data[i] == 0x7f;
         }
+        return binary;
     }
-    return false;
+    for (size_t i = 0; i + sizeof(word) <= key.len; i += sizeof(word)) {
+        memcpy(&word, key.data + i, sizeof(word));
+        binary = binary || word_is_binary(word);
+    }
+    memcpy(&word, key.data + key.len - sizeof(word), sizeof(word));
+    return binary || word_is_binary(word);
 }
 
 bool wire_key_is_good(enum wire_dialect dialect, struct span key) {
     if (key.len == 0 || key.len > LARDER_KEY_BYTES_MAX) {
         return false;
     }
-    if (!has_blanks(key)) {
+    if (!wire_key_is_binary(key)) {
         return true;
     }
     return dialect == WIRE_META && (key.len + 2) / 3 * 4 <= META_KEY_BYTES_MAX;

@@ -26,6 +26,13 @@ enum {
     WIRE_LINE_BYTES_MAX = 2048,
 };
 
+/* What the library adds to enum larder_ask for itself. */
+enum {
+    WIRE_ASK_PUBLIC = 0xffff,
+    WIRE_ASK_LEAN = 1 << 16,      /* neither token nor TTL (meta) */
+    WIRE_ASK_PLAIN_KEY = 1 << 17, /* the key is known not to be binary */
+};
+
 enum wire_dialect { WIRE_META, WIRE_CLASSIC };
 
 enum wire_status {
@@ -61,6 +68,9 @@ struct wire_reply {
     bool has_opaque;
     bool fetched;
 };
+
+/* Whether it holds blanks or control characters: over meta it goes as base64 then. */
+bool wire_key_is_binary(struct span key);
 
 /* Whether the key can be sent, in this dialect. */
 MUST_CHECK bool wire_key_is_good(enum wire_dialect dialect, struct span key);

@@ -1,4 +1,5 @@
 /* larder: the meta protocol from a client's side */
+#include "src/base/copy.h"
 #include "src/base/number.h"
 #include "src/client/wire.h"
 #include "src/proto/base64.h"
@@ -22,22 +23,14 @@ static void put_flag(struct writer *writer, char flag, uint64_t value) {
     writer->at += number_write_u64(writer->at, value);
 }
 
-static bool is_binary(const uint8_t *key, size_t bytes) {
-    for (size_t i = 0; i < bytes; i++) {
-        if (key[i] <= ' ' || key[i] == 0x7f) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Returns whether the flag b has to follow. */
 static bool put_key(struct writer *writer, const struct larder_request *request) {
-    if (is_binary(request->key, request->key_bytes)) {
+    if ((request->ask & WIRE_ASK_PLAIN_KEY) == 0 &&
+        wire_key_is_binary(span_of(request->key, request->key_bytes))) {
         writer->at += base64_encode(span_of(request->key, request->key_bytes), writer->at);
         return true;
     }
-    memcpy(writer->at, request->key, request->key_bytes);
+    copy_short(writer->at, request->key, request->key_bytes);
     writer->at += request->key_bytes;
     return false;
 }
@@ -49,9 +42,12 @@ static void put_get(struct writer *writer, const struct larder_request *request)
     if (put_key(writer, request)) {
         PUT(writer, " b");
     }
-    PUT(writer, " c f t");
-    if ((ask & LARDER_NO_VALUE) == 0) {
-        PUT(writer, " v");
+    if ((ask & LARDER_NO_VALUE) != 0) {
+        PUT(writer, " c f t");
+    } else if ((ask & WIRE_ASK_LEAN) != 0) {
+        PUT(writer, " f v");
+    } else {
+        PUT(writer, " c f t v");
     }
     if ((ask & LARDER_WANT_HISTORY) != 0) {
         PUT(writer, " h l");

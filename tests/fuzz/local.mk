@@ -30,3 +30,7 @@ FUZZ_TESTS += tests/fuzz/fuzz_login
 tests_fuzz_fuzz_login_SOURCES = tests/fuzz/fuzz_login.c $(ENGINE_WIRE) $(FUZZ_MAIN)
 tests_fuzz_fuzz_login_LDADD = $(ENGINE_LIBS) $(FUZZ_LDFLAGS)
 EXTRA_DIST += tests/fuzz/corpus/login
+FUZZ_TESTS += tests/fuzz/fuzz_replies
+tests_fuzz_fuzz_replies_SOURCES = tests/fuzz/fuzz_replies.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_replies_LDADD = $(CLIENT_LIBS) $(FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/corpus/replies

@@ -11,3 +11,7 @@ tests_stress_test_store_SOURCES += tests/stress/stress.h
 tests_stress_test_store_SOURCES += tests/stress/stress_internal.h
 tests_stress_test_store_SOURCES += tests/stress/test_store.c
 tests_stress_test_store_SOURCES += tests/stress/writer.c
+
+# the client library in eight threads, against the server
+STRESS_TESTS += tests/stress/test_liblarder
+tests_stress_test_liblarder_LDADD = $(CLIENT_LIBS)

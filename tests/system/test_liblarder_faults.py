@@ -521,13 +521,41 @@ def one_is_cut_off():
         replica.stop()
 
 
+# ---- threads --------------------------------------------------------------------------------
+
+
+def threads(servers, seconds, **options):
+    words = ["servers=" + servers] + ["%s=%s" % pair for pair in options.items()]
+    tests = os.path.dirname(os.path.dirname(liblarder.driver_path()))
+    program = os.path.join(tests, "stress", "test_liblarder")
+    return subprocess.Popen([program, " ".join(words), "%.1f" % seconds], stdout=subprocess.PIPE)
+
+
+def many_threads():
+    seconds = min(2.0, harness.random_seconds(2))
+    servers = [harness.Server() for _ in range(3)]
+    names = ["localhost:%d" % servers[0].port, name_of(servers[1]) + "+" + name_of(servers[2])]
+    running = threads(",".join(names), seconds, write="both", request_ms=REQUEST_MS)
+    out = running.communicate()[0].decode()
+    TAP.check(running.returncode == 0 and " failed=0 wrong=0" in out and "good=0" not in out,
+              "eight threads, handles and a pool: no operation fails, no value is wrong", out)
+    running = threads(",".join(names), seconds, write="both", request_ms=5000, backoff_ms=20)
+    time.sleep(seconds / 2)
+    forget(servers[1])
+    out = running.communicate()[0].decode()
+    TAP.check(running.returncode == 0 and " wrong=0" in out,
+              "nor when a server is killed meanwhile", out)
+    for server in (servers[0], servers[2]):
+        server.stop()
+
+
 def main():
     for test in (one_is_killed, a_restart_is_not_seen_by_writes, one_is_stopped,
                  nonsense_is_no_value, classic_nonsense, what_nobody_asked_for,
                  a_proxy_that_hangs_up, a_slow_one, a_primary_is_killed, a_primary_is_stopped,
                  copies_are_alike, a_copy_is_repaired, a_token_is_of_its_copy, a_cold_primary,
                  it_says_whether_it_is_warm, a_read_is_hedged, hot_keys_are_spread,
-                 one_is_cut_off):
+                 one_is_cut_off, many_threads):
         begun = time.monotonic()
         test()
         TAP.note("%s: %.1f s" % (test.__name__, time.monotonic() - begun))

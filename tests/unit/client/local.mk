@@ -22,3 +22,9 @@ EXTRA_DIST += tests/unit/client/ring-vectors.tsv
 
 UNIT_TESTS += tests/unit/client/test_server_list
 tests_unit_client_test_server_list_LDADD = $(UNIT_CLIENT)
+
+UNIT_TESTS += tests/unit/client/test_options
+tests_unit_client_test_options_LDADD = $(UNIT_CLIENT)
+
+UNIT_TESTS += tests/unit/client/test_wire
+tests_unit_client_test_wire_LDADD = $(UNIT_CLIENT)
