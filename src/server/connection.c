@@ -93,6 +93,7 @@ void connection_open(struct core *core, int fd, uint32_t listener) {
     atom_store_relaxed(&connection->fd, fd);
     connection_state_set(connection, CONNECTION_OPEN);
     connection_session_init(connection, listener);
+    atom_store_relaxed(&connection->phase, (uint8_t)SESSION_READS);
     counter_add(&core->counters.connections_total, 1);
     server_log(core->server, 2, "<%d new %s client connection", fd,
                connection_protocol_text(core->server, listener));
@@ -106,10 +107,22 @@ void connection_open(struct core *core, int fd, uint32_t listener) {
     }
 }
 
+const char *connection_phase_text(unsigned phase) {
+    static const char *const texts[] = {
+        [SESSION_READS] = "conn_read",
+        [SESSION_READS_VALUE] = "conn_nread",
+        [SESSION_WATCHES] = "conn_watch",
+    };
+    return texts[phase];
+}
+
 void connection_close(struct connection *connection, enum connection_reason reason) {
     if (connection_state_of(connection) != CONNECTION_OPEN) {
         return;
     }
+    server_log(connection->core->server, 3, "%d: going from %s to conn_closing",
+               atom_load_relaxed(&connection->fd),
+               connection_phase_text(atom_load_relaxed(&connection->phase)));
     connection_state_set(connection, CONNECTION_CLOSING);
     connection->reason = (uint8_t)reason;
     if ((connection->core->watch_streams & WATCH_CONNEVENTS) != 0) {
@@ -366,6 +379,17 @@ static unsigned connection_wants(const struct connection *connection) {
     return connection->tls != NULL ? connection_tls_wants(connection, wants) : wants;
 }
 
+static void connection_phase_set(struct connection *connection) {
+    unsigned before = atom_load_relaxed(&connection->phase);
+    unsigned phase = session_phase(&connection->session);
+    if (phase != before) {
+        server_log(connection->core->server, 3, "%d: going from %s to %s",
+                   atom_load_relaxed(&connection->fd), connection_phase_text(before),
+                   connection_phase_text(phase));
+        atom_store_relaxed(&connection->phase, (uint8_t)phase);
+    }
+}
+
 void connection_settle(struct connection *connection) {
     if (connection_state_of(connection) != CONNECTION_OPEN) {
         return;
@@ -375,7 +399,7 @@ void connection_settle(struct connection *connection) {
         connection_tls_encrypt(connection);
     }
     unsigned wants = connection_wants(connection);
-    atom_store_relaxed(&connection->phase, (uint8_t)session_phase(&connection->session));
+    connection_phase_set(connection);
     if ((wants & SESSION_WANTS_ABORT) != 0) {
         connection_close(connection, connection_reason_of(connection));
         return;

@@ -163,6 +163,8 @@ bool connection_tls_is_overdue(const struct connection *connection);
 /* At the start of a step: handshakes that waited. True: some still do. */
 bool connection_tls_step(struct core *core);
 
+/* The words of `stats conns` and -vvv for an enum session_phase. */
+const char *connection_phase_text(unsigned phase);
 const char *connection_reason_text(enum connection_reason reason);
 
 #endif

@@ -94,13 +94,9 @@ static bool stats_conns_connection(struct admin_call *call, const struct connect
         return false;
     }
     uint32_t active_at = atom_load_relaxed(&connection->active_at);
-    static const char *const phases[] = {
-        [SESSION_READS] = "conn_read",
-        [SESSION_READS_VALUE] = "conn_nread",
-        [SESSION_WATCHES] = "conn_watch",
-    };
     bool self = connection == call->session->context;
-    const char *text = self ? "conn_parse_cmd" : phases[atom_load_relaxed(&connection->phase)];
+    const char *phase = connection_phase_text(atom_load_relaxed(&connection->phase));
+    const char *text = self ? "conn_parse_cmd" : phase;
     stats_conns_address(call, fd, "addr", true);
     stats_conns_address(call, fd, "listen_addr", false);
     stats_conns_text(call, fd, "state", state == CONNECTION_OPEN ? text : "conn_closing");

@@ -341,6 +341,20 @@ def vv_shows_requests_of_all_protocols(server, peer):
         want(re.search(wanted, log), "%r is not in %r" % (wanted, log))
 
 
+def vvv_shows_what_connections_do(server, peer):
+    client = server.client()
+    client.send(b"set big 0 0 100000\r\n" + b"x" * 50000)
+
+    def logged(pattern):
+        with open(server.log_path, "rb") as file:
+            return re.search(pattern, file.read())
+    want(wait_until(lambda: logged(rb"\d+: going from conn_\w+ to conn_nread\n")), "no conn_nread")
+    client.send(b"x" * 50000 + b"\r\n")
+    want(client.line() == b"STORED", "the set failed")
+    client.close()
+    want(wait_until(lambda: logged(rb"\d+: going from conn_\w+ to conn_closing\n")), "no closing")
+
+
 def binary_stats_are_packets(server, peer):
     """Whatever is asked for: nothing comes as lines."""
     for key, statuses in ((b"", {0}), (b"items", {0}), (b"settings", {0}), (b"conns", {1}),
@@ -415,6 +429,7 @@ TESTS = (
     (binary_stats_are_packets, []),
     (binary_detail_is_one_value, []),
     (vv_shows_requests_of_all_protocols, ["-vv"]),
+    (vvv_shows_what_connections_do, ["-vvv"]),
     (memcached_tool_works, []),
     (a_crawl_frees_what_has_expired, ["-o", "debugtime"]),
 )

@@ -27,6 +27,10 @@ void fixture_open(struct fixture *f, const struct store_config *config) {
     store_turn_begin(f->core, f->now);
 }
 
+void key_number(char *key, const char *prefix, unsigned number) {
+    (void)snprintf(key, KEY_TEXT_BYTES, "%s-%u", prefix, number);
+}
+
 void fixture_check(struct fixture *f) {
     const char *wrong = store_check(f->store);
     if (wrong != NULL) {

@@ -20,6 +20,7 @@
 #include "src/store/partition.h"
 
 #define BUFFER_BYTES (4u << 20)
+#define KEY_TEXT_BYTES 64u
 #define KIB ((uint64_t)1 << 10)
 #define MIB ((uint64_t)1 << 20)
 
@@ -50,6 +51,8 @@ void fixture_pass(struct fixture *f, uint32_t seconds);
 /* Upkeep and housekeeping until nothing is waiting (bounded). */
 void fixture_upkeep(struct fixture *f);
 
+/* "PREFIX-NUMBER" into KEY_TEXT_BYTES. */
+void key_number(char *key, const char *prefix, unsigned number);
 /* The key's text must outlive the result. */
 struct store_key key_of(struct fixture *f, const char *text);
 /* A write of mode SET without flags, expiry or comparison. */

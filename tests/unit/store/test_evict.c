@@ -1,10 +1,6 @@
 /* larder: tests of eviction */
 #include "tests/unit/store/fixture.h"
 
-static void key_number(char *key, const char *prefix, unsigned number) {
-    (void)snprintf(key, 64, "%s-%u", prefix, number);
-}
-
 static void items_that_are_read_survive_a_scan_of_ten_caches(void **state) {
     (void)state;
     struct fixture f;

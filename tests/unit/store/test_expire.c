@@ -8,10 +8,6 @@ static enum store_outcome put_until(struct fixture *f, const char *key, uint64_t
     return put_as(f, &write, f->pattern, bytes);
 }
 
-static void key_number(char *key, unsigned number) {
-    (void)snprintf(key, 64, "key-%u", number);
-}
-
 static void the_sweep_takes_out_the_dead_and_never_the_living(void **state) {
     (void)state;
     struct fixture f;
@@ -23,7 +19,7 @@ static void the_sweep_takes_out_the_dead_and_never_the_living(void **state) {
     uint64_t random = 77;
     (void)pattern(&f, 9000, 0);
     for (unsigned i = 0; i < KEYS; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         uint64_t r = random_next(&random);
         expiry[i] = r % 4 == 0 ? 0 : f.now + 1 + (uint32_t)(r >> 8) % LIVES_S_MAX;
         uint64_t bytes = r % 500 == 1 ? 9000 : r >> 40 & 255;
@@ -44,7 +40,7 @@ static void the_sweep_takes_out_the_dead_and_never_the_living(void **state) {
     fixture_pass(&f, 1);
     fixture_upkeep(&f);
     for (unsigned i = 0; i < KEYS; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(has(&f, key), expiry[i] == 0);
     }
     struct store_totals totals = totals_of(&f);
@@ -63,7 +59,7 @@ static void a_visit_leaves_exact_bounds(void **state) {
     (void)pattern(&f, 1000, 0);
     /* One page: the earliest and the latest go by delete, which the bounds do not follow. */
     for (unsigned i = 0; i < 10; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(put_until(&f, key, 900, f.now + 10 + i * 10), STORE_OK);
     }
     uint32_t page = slab_location_page(&f.store->pool, slot_location(slot_of(&f, "key-5")));
@@ -81,7 +77,7 @@ static void a_visit_leaves_exact_bounds(void **state) {
     assert_int_equal(atom_load_relaxed(&meta->expiry_earliest), start + 30);
     assert_int_equal(atom_load_relaxed(&meta->expiry_latest), start + 90);
     for (unsigned i = 2; i < 9; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(touch(&f, key, 0), STORE_OK);
     }
     assert_int_equal(atom_load_relaxed(&meta->expiring_count), 0);
@@ -98,7 +94,7 @@ static void short_lives_among_long_ones_are_found_within_a_minute(void **state) 
     char key[64];
     (void)pattern(&f, 100, 0);
     for (unsigned i = 0; i < 20000; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         uint32_t lives_s = i % 2 != 0 ? 30 : 1000000;
         assert_int_equal(put_until(&f, key, 60, f.now + lives_s), STORE_OK);
     }
@@ -143,7 +139,7 @@ static void live_shortly(struct fixture *f, unsigned a_second, uint32_t from, ui
     for (unsigned second = 0; second < 3 * to; second++) {
         fixture_pass(f, 1);
         for (unsigned i = 0; i < a_second; i++) {
-            key_number(key, number++);
+            key_number(key, "key", number++);
             uint32_t lives_s = from + (uint32_t)(random_next(&random) % (to - from + 1));
             assert_int_equal(put_until(f, key, 60, f->now + lives_s), STORE_OK);
             if (i % 32 == 0) {
@@ -189,7 +185,7 @@ static void looks_at_the_living_are_rationed(void **state) {
     char key[64];
     (void)pattern(&f, 100, 0);
     for (unsigned i = 0; i < 20000; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         uint32_t lives_s = i < 10000 ? 2 + i % 100 : 20; /* mixed pages, then uniform ones */
         assert_int_equal(put_until(&f, key, 60, f.now + lives_s), STORE_OK);
     }
@@ -241,7 +237,7 @@ static void what_is_linked_during_a_visit_is_within_the_bounds(void **state) {
     char key[64];
     (void)pattern(&f, 100, 0);
     for (unsigned i = 0; i < 100; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(put_until(&f, key, 40, f.now + (i < 90 ? 2 : 20)), STORE_OK);
     }
     fixture_pass(&f, 3);
@@ -271,7 +267,7 @@ static void cores_that_sleep_leave_nothing_expired_for_good(void **state) {
     (void)pattern(&f, 1000, 0);
     unsigned count = 10000;
     for (unsigned i = 0; i < count; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(put_until(&f, key, 900, f.now + 2), STORE_OK);
     }
     fixture_pass(&f, 3);
@@ -292,12 +288,12 @@ static void flush_kills_what_was_stored_before_and_nothing_after(void **state) {
     fixture_open(&f, &config);
     char key[64];
     for (unsigned i = 0; i < 1000; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(put_text(&f, key, "old"), STORE_OK);
     }
     store_flush(f.core, 0);
     for (unsigned i = 0; i < 1000; i += 2) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(get(&f, key).read, STORE_FLUSHED);
         assert_int_equal(put_text(&f, key, "new"), STORE_OK);
     }
@@ -307,7 +303,7 @@ static void flush_kills_what_was_stored_before_and_nothing_after(void **state) {
     }
     assert_int_equal(totals_of(&f).items, 500);
     for (unsigned i = 0; i < 1000; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(has(&f, key), i % 2 == 0);
     }
     fixture_close(&f);

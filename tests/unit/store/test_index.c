@@ -23,10 +23,6 @@ static void geometry_names_each_bucket_from_its_parent(void **state) {
     }
 }
 
-static void key_number(char *key, unsigned number) {
-    (void)snprintf(key, 64, "key-%u", number);
-}
-
 static void keys_are_found_while_the_index_grows_and_shrinks(void **state) {
     (void)state;
     struct fixture f;
@@ -36,7 +32,7 @@ static void keys_are_found_while_the_index_grows_and_shrinks(void **state) {
     enum { KEYS = 120000 };
     char key[64];
     for (unsigned i = 0; i < KEYS; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(put(&f, key, &i, sizeof(i)), STORE_OK);
         if (i % 30011 == 0) {
             fixture_check(&f);
@@ -48,11 +44,11 @@ static void keys_are_found_while_the_index_grows_and_shrinks(void **state) {
     assert_true(geometry_buckets(atom_load_relaxed(&f.p->geometry)) * 7u * 10 >= KEYS * 10);
     uint32_t grown = geometry_buckets(atom_load_relaxed(&f.p->geometry));
     for (unsigned i = 0; i < KEYS; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_value(&f, key, &i, sizeof(i));
     }
     for (unsigned i = 0; i < KEYS; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         if (i % 50 != 0) {
             assert_int_equal(delete_key(&f, key), STORE_OK);
         }
@@ -66,12 +62,12 @@ static void keys_are_found_while_the_index_grows_and_shrinks(void **state) {
     assert_true(totals_of(&f).merges > 10000);
     assert_true(geometry_buckets(atom_load_relaxed(&f.p->geometry)) < grown / 8);
     for (unsigned i = 0; i < KEYS; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(has(&f, key), i % 50 == 0);
     }
     /* And again. */
     for (unsigned i = 0; i < KEYS; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(put(&f, key, &i, sizeof(i)), STORE_OK);
     }
     assert_int_equal(totals_of(&f).items, KEYS);
@@ -128,7 +124,7 @@ static void a_crowded_group_splits_and_merges(void **state) {
     }
     char key[64];
     for (unsigned i = 0; i < 60000; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(put_text(&f, key, ""), STORE_OK);
     }
     fixture_check(&f);
@@ -136,7 +132,7 @@ static void a_crowded_group_splits_and_merges(void **state) {
         assert_text(&f, keys[i], keys[i]);
     }
     for (unsigned i = 0; i < 60000; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(delete_key(&f, key), STORE_OK);
     }
     fixture_upkeep(&f);
@@ -158,13 +154,13 @@ static void an_index_page_waits_for_every_core_that_is_in_a_turn(void **state) {
     assert_non_null(other);
     char key[64];
     for (unsigned i = 0; i < 30000; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(put_text(&f, key, ""), STORE_OK);
     }
     uint32_t pages = atom_load_relaxed(&f.p->index.pages);
     store_turn_begin(other, f.now);
     for (unsigned i = 0; i < 30000; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(delete_key(&f, key), STORE_OK);
     }
     for (unsigned i = 0; i < 1000; i++) {
@@ -190,11 +186,11 @@ static void a_row_that_a_merge_has_left_is_no_place_for_a_reader(void **state) {
     fixture_open(&f, &config);
     char key[64];
     for (unsigned i = 0; i < 9000; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(put_text(&f, key, ""), STORE_OK);
     }
     for (unsigned i = 0; i < 9000; i++) {
-        key_number(key, i);
+        key_number(key, "key", i);
         assert_int_equal(delete_key(&f, key), STORE_OK);
     }
     uint32_t before = geometry_buckets(atom_load_relaxed(&f.p->geometry));

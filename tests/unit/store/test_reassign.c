@@ -4,14 +4,14 @@
 enum { KEYS = 20000, VALUE_BYTES = 100 };
 
 static void put_number(struct fixture *f, unsigned number) {
-    char key[16];
-    (void)snprintf(key, sizeof(key), "r%05u", number);
+    char key[KEY_TEXT_BYTES];
+    key_number(key, "page", number);
     assert_int_equal(put(f, key, f->pattern, VALUE_BYTES), STORE_OK);
 }
 
 static void take_out(struct fixture *f, unsigned number) {
-    char key[16];
-    (void)snprintf(key, sizeof(key), "r%05u", number);
+    char key[KEY_TEXT_BYTES];
+    key_number(key, "page", number);
     assert_int_equal(delete_key(f, key), STORE_OK);
 }
 
