@@ -94,8 +94,9 @@ size_t larder_get_many(struct larder *larder, const struct larder_key *keys, siz
                        struct larder_item *items) {
     struct batch batch = batch_of(larder, items);
     bool may = calls_may_wait(larder);
-    /* a repair wants the TTL */
-    unsigned ask = larder->config->write == 0 ? WIRE_ASK_LEAN : 0;
+    /* a repair wants the TTL, the near cache both */
+    bool lean = larder->config->write == 0 && larder->near == NULL;
+    unsigned ask = lean ? WIRE_ASK_LEAN : 0;
 
     for (size_t i = 0; i < count; i++) {
         struct larder_request request = {.verb = LARDER_GET, .ask = ask, .key = keys[i].data,

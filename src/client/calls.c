@@ -76,6 +76,14 @@ enum larder_result larder_get(struct larder *larder, const void *key, size_t key
     return larder_do(larder, &request, item);
 }
 
+enum larder_result larder_get_since(struct larder *larder, const void *key, size_t key_bytes,
+                                    uint64_t cas, struct larder_item *item) {
+    struct larder_request request = {.verb = LARDER_GET, .ask = LARDER_NOT_OLDER, .key = key,
+                                     .key_bytes = key_bytes, .cas = cas};
+
+    return larder_do(larder, &request, item);
+}
+
 enum larder_result larder_gat(struct larder *larder, const void *key, size_t key_bytes,
                               uint32_t ttl_s, struct larder_item *item) {
     struct larder_request request = {.verb = LARDER_GET, .ask = LARDER_TOUCH_TOO, .key = key,

@@ -8,6 +8,8 @@
  *     node_reply.c       what it answers, checked and given to the operations
  *     node_warm.c        a primary that is back: whether it is warm
  *     op_pair.c          both copies of a pair: written, repaired
+ *     op_near.c          an operation and the near cache (near.c)
+ *     copies.c, large.c  hot keys under several keys; large values in pieces; on the calls
  *     compute.c          get_or_compute, on the calls; origin.c: who computes in this process
  *     loop.c             waits for all of them, with timers
  *     conn, secure, resolve, wire, latency   know nothing of the above
@@ -29,6 +31,7 @@
 #include "src/client/conn.h"
 #include "src/client/hot.h"
 #include "src/client/latency.h"
+#include "src/client/near.h"
 #include "src/client/resolve.h"
 #include "src/client/ring.h"
 #include "src/client/secure.h"
@@ -164,6 +167,7 @@ struct op {
     bool ended;
     bool silent;  /* it is nobody's: it goes when it ends */
     enum larder_verb verb; /* that was asked for, where the request is another for a while */
+    uint64_t near_ticket;  /* 0: its value is not for the near cache */
     char number[24];       /* classic: the initial number that is added */
     char why[WHY_BYTES_MAX];
 };
@@ -200,6 +204,8 @@ struct larder {
     uint64_t timer_ns;      /* the earliest of all operations', or earlier */
     uint64_t node_timer_ns; /* likewise of all servers */
     uint64_t random;
+    struct near *near;  /* or NULL */
+    bool near_is_own;   /* not a pool's */
     struct bytes kept; /* a value that outlives the request it came with, until the next call */
     char why[WHY_BYTES_MAX];
 };
@@ -293,6 +299,17 @@ void op_pair_child_ended(struct op *parent, struct op *child);
 uint64_t op_pair_token(const struct op *op, const struct node *node, uint64_t cas);
 /* Finds the one server that can judge the request's token. */
 void op_pair_find_judge(struct op *op);
+
+/* op_near.c */
+/* True: the near cache has what it wants, and it has ended. */
+MUST_CHECK bool op_near_serves(struct op *op);
+void op_near_conclude(struct op *op, enum larder_result result);
+
+/* handle.c: larder_create with a near cache that others share; NULL: as the options say. */
+MUST_CHECK struct larder *handle_create(const struct larder_config *config, struct near *near,
+                                        const char **why);
+/* As the options say; NULL also without one. */
+struct near *handle_create_near(const struct larder_config *config, const char **why);
 
 /* op_lines.c: operations that are answered by lines */
 struct op_lines {

@@ -90,9 +90,30 @@ static const char *make(struct larder *larder, const struct larder_config *confi
     return make_servers(larder);
 }
 
+struct near *handle_create_near(const struct larder_config *config, const char **why) {
+    struct near_options options = {.bytes = config->near_bytes, .ms = config->near_ms,
+                                   .seen = config->near_seen};
+    struct near *near = options.bytes == 0 ? NULL : near_create(&options);
+
+    if (options.bytes > 0 && near == NULL) {
+        *why = "out of memory";
+    }
+    return near;
+}
+
 struct larder *larder_create(const struct larder_config *config, const char **why) {
+    return handle_create(config, NULL, why);
+}
+
+struct larder *handle_create(const struct larder_config *config, struct near *near,
+                             const char **why) {
     struct larder *larder = calloc(1, sizeof(*larder));
     const char *wrong = larder == NULL ? "out of memory" : make(larder, config);
+
+    if (wrong == NULL) {
+        larder->near_is_own = near == NULL;
+        larder->near = near != NULL ? near : handle_create_near(config, &wrong);
+    }
 
     if (wrong != NULL) {
         larder_destroy(larder);
@@ -143,6 +164,9 @@ void larder_destroy(struct larder *larder) {
     ring_destroy(larder->ring);
     config_servers_fini(&larder->servers);
     bytes_fini(&larder->kept);
+    if (larder->near_is_own) {
+        near_destroy(larder->near);
+    }
     free(larder->nodes);
     free(larder->positions);
     free(larder->active);

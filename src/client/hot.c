@@ -19,7 +19,7 @@ static void halve(struct hot *hot, uint64_t now_ns) {
     }
 }
 
-bool hot_seen(struct hot *hot, struct span key, uint64_t now_ns) {
+unsigned hot_count(struct hot *hot, struct span key, uint64_t now_ns) {
     uint64_t hash = hash_xxh3(key.data, key.len, 0);
     uint16_t *first = &hot->counts[hash % HOT_COUNTERS];
     uint16_t *second = &hot->counts[(hash >> 32) % HOT_COUNTERS];
@@ -29,5 +29,9 @@ bool hot_seen(struct hot *hot, struct span key, uint64_t now_ns) {
     }
     *first = (uint16_t)(*first + (*first < UINT16_MAX));
     *second = (uint16_t)(*second + (*second < UINT16_MAX));
-    return (*first < *second ? *first : *second) >= HOT_SEEN_MIN;
+    return *first < *second ? *first : *second;
+}
+
+bool hot_seen(struct hot *hot, struct span key, uint64_t now_ns) {
+    return hot_count(hot, key, now_ns) >= HOT_SEEN_MIN;
 }

@@ -20,7 +20,9 @@ struct hot {
     uint16_t counts[HOT_COUNTERS];
 };
 
-/* Counts the key; whether it is hot. */
+/* Counts the key; how often it was seen lately, about. */
+unsigned hot_count(struct hot *hot, struct span key, uint64_t now_ns);
+/* The same; whether it is hot. */
 bool hot_seen(struct hot *hot, struct span key, uint64_t now_ns);
 
 #endif

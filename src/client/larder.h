@@ -139,7 +139,8 @@ enum larder_mark {
     LARDER_MARK_STALE = 2,  /* it was marked stale (meta X) */
     LARDER_MARK_SENT = 4,   /* another caller has been told to compute it (meta Z) */
     LARDER_MARK_REPLICA = 8, /* the replica answered */
-    LARDER_MARK_COMPUTED = 16 /* larder_get_or_compute: by or for this call */
+    LARDER_MARK_COMPUTED = 16, /* larder_get_or_compute: by or for this call */
+    LARDER_MARK_NEAR = 32 /* the near cache answered; ttl_s is unknown then */
 };
 
 struct larder_item {
@@ -183,7 +184,8 @@ enum larder_ask {
     LARDER_INVALIDATE = 64,    /* delete: marks stale for ttl_s; cas: stores as stale if cas is
                                   older than the item's (meta) */
     LARDER_NO_BUMP = 128,      /* get: does not count as use (meta `no` LRU bump) */
-    LARDER_PLACE_BY = 256      /* the ring places by `place` rather than by the key */
+    LARDER_PLACE_BY = 256,     /* the ring places by `place` rather than by the key */
+    LARDER_NOT_OLDER = 512     /* get: a miss if the token is below `cas`, see larder_get_since() */
 };
 
 struct larder_request {
@@ -195,7 +197,7 @@ struct larder_request {
     size_t value_bytes;
     const void *place;   /* with LARDER_PLACE_BY: keys of one text live on one server */
     size_t place_bytes;
-    uint64_t cas;        /* cas; delete: only this one, if not 0 */
+    uint64_t cas;        /* cas; delete: only this one, if not 0; get: with LARDER_NOT_OLDER */
     uint64_t delta;      /* incr, decr */
     uint64_t initial;
     uint32_t flags;
@@ -393,6 +395,41 @@ LARDER_API enum larder_result larder_get_or_compute(struct larder *larder,
                                                     const struct larder_key *key,
                                                     const struct larder_compute *compute,
                                                     struct larder_item *item);
+
+/* ---- Hot keys, large values, versions ------------------------------------------------------ */
+
+/* docs/protection.md says what readers can see while somebody writes. */
+
+/* An item that is not older than the token `cas`, which a get of the same key has told before; else
+ * a miss. For servers whose tokens grow: all that are known, without meta's E. */
+LARDER_API enum larder_result larder_get_since(struct larder *larder, const void *key,
+                                               size_t key_bytes, uint64_t cas,
+                                               struct larder_item *item);
+
+/* A value under KEY#0 to KEY#n-1, which the ring puts on several servers: one key's reads are then
+ * spread over them. Keys of up to 247 bytes. All who use the key have to agree on `copies`. */
+#define LARDER_COPIES_MAX 32
+/* Writes all; stored, or what became of the first that was not. */
+LARDER_API enum larder_result larder_copies_set(struct larder *larder,
+                                                const struct larder_key *key, unsigned copies,
+                                                const struct larder_value *value);
+/* Reads one, drawn at random. */
+LARDER_API enum larder_result larder_copies_get(struct larder *larder,
+                                                const struct larder_key *key, unsigned copies,
+                                                struct larder_item *item);
+LARDER_API enum larder_result larder_copies_delete(struct larder *larder,
+                                                   const struct larder_key *key, unsigned copies);
+
+/* A value of any size, up to the option value_bytes_max: above `large_piece_bytes` it is stored in
+ * pieces under keys of their own. Keys of up to 222 bytes. A reader gets a whole value as somebody
+ * wrote it, or a miss. Each call is of several requests one after the other, each within
+ * `request_ms`: at most 5 to set, 3 to delete, 6 to get. */
+LARDER_API enum larder_result larder_large_set(struct larder *larder, const struct larder_key *key,
+                                               const struct larder_value *value);
+LARDER_API enum larder_result larder_large_get(struct larder *larder, const struct larder_key *key,
+                                               struct larder_item *item);
+LARDER_API enum larder_result larder_large_delete(struct larder *larder,
+                                                  const struct larder_key *key);
 
 #ifdef __cplusplus
 }

@@ -181,6 +181,9 @@ struct op *op_begin(struct larder *larder, const struct larder_request *request)
 
     op->position = &larder->positions[index];
     op->item.server = index;
+    if (op_near_serves(op)) {
+        return op;
+    }
     op_pair_find_judge(op);
     start(op);
     if (!op->ended) {

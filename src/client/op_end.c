@@ -126,6 +126,22 @@ void op_drop_legs(struct op *op) {
     }
 }
 
+/* Tokens of the two copies that a client keeps alike cannot be compared; their highest bits tell
+ * them apart. */
+static enum larder_result refuse_older(struct op *op, enum larder_result result) {
+    struct larder_item *item = &op->item;
+    uint64_t least = op->request.cas;
+
+    if (op->request.verb != LARDER_GET || (op->request.ask & LARDER_NOT_OLDER) == 0 ||
+        (result != LARDER_HIT && result != LARDER_STALE) ||
+        (item->cas >= least && (item->cas ^ least) >> 63 == 0)) {
+        return result;
+    }
+    item->value = "";
+    item->value_bytes = 0;
+    return LARDER_MISS;
+}
+
 void op_end(struct op *op, enum larder_result result) {
     struct larder *larder = op->larder;
 
@@ -134,6 +150,8 @@ void op_end(struct op *op, enum larder_result result) {
     if (op_pair_waits(op, &result)) {
         return;
     }
+    result = refuse_older(op, result);
+    op_near_conclude(op, result);
     op->ended = true;
     op->timer_ns = NEVER_NS;
     op->item.result = result;

@@ -26,7 +26,7 @@ uint64_t op_pair_token(const struct op *op, const struct node *node, uint64_t ca
 }
 
 void op_pair_find_judge(struct op *op) {
-    if (keeps_both(op) && op->request.cas != 0) {
+    if (keeps_both(op) && op->request.cas != 0 && op->request.verb != LARDER_GET) {
         bool marked = (op->request.cas & REPLICA_TOKEN) != 0;
 
         op->judge = marked ? op->position->replica : op->position->primary;

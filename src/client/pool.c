@@ -14,6 +14,7 @@ struct larder_pool {
     unsigned idle_count;
     unsigned made;
     unsigned handles_max;
+    struct near *near; /* that all share, or NULL */
 };
 
 static void init_locks(struct larder_pool *pool) {
@@ -30,19 +31,23 @@ struct larder_pool *larder_pool_create(const struct larder_config *config, unsig
                                        const char **why) {
     struct larder_pool *pool = calloc(1, sizeof(*pool));
     const char *wrong = "out of memory";
-    struct larder *first = larder_create(config, &wrong); /* so that what is wrong shows now */
+    struct near *near = handle_create_near(config, &wrong);
+    /* so that what is wrong shows now */
+    struct larder *first = handle_create(config, near, &wrong);
 
     if (pool != NULL && first != NULL && handles_max > 0) {
         init_locks(pool);
         pool->config = config_copy(config);
         pool->idle = calloc(handles_max, sizeof(struct larder *));
         pool->handles_max = handles_max;
+        pool->near = near;
     }
     if (pool == NULL || pool->config == NULL || pool->idle == NULL) {
         if (why != NULL) {
             *why = wrong != NULL ? wrong : "a pool has at least one handle, and memory";
         }
         larder_destroy(first);
+        near_destroy(near);
         if (pool != NULL) {
             larder_config_destroy(pool->config);
             free(pool->idle);
@@ -66,6 +71,7 @@ void larder_pool_destroy(struct larder_pool *pool) {
     (void)pthread_cond_destroy(&pool->returned);
     (void)pthread_mutex_destroy(&pool->mutex);
     larder_config_destroy(pool->config);
+    near_destroy(pool->near);
     free(pool->idle);
     free(pool);
 }
@@ -109,7 +115,7 @@ struct larder *larder_pool_take(struct larder_pool *pool, unsigned wait_ms) {
     if (!make) {
         return larder;
     }
-    larder = larder_create(pool->config, NULL);
+    larder = handle_create(pool->config, pool->near, NULL);
     if (larder == NULL) {
         (void)pthread_mutex_lock(&pool->mutex);
         pool->made--;

@@ -62,8 +62,14 @@ class Library:
         return line.decode("latin-1")
 
     def do(self, command):
+        self.begin(command)
+        return self.end()
+
+    def begin(self, command):
         self.process.stdin.write(command.encode("latin-1") + b"\n")
         self.process.stdin.flush()
+
+    def end(self):
         lines = []
         line = self._line()
         while line.startswith("+"):

@@ -4,8 +4,8 @@
  *     set KEY VALUE [TTL_S]        ->  stored 0ms
  *     get KEY                      ->  hit 0ms value=VALUE cas=7 flags=0 ttl=-1 marks=0
  *
- * A value is a word; `*N` stands for N bytes of a pattern, and is shown so. Times are those of the
- * call. Errors in the line itself end the program with 2. */
+ * A value is a word; `*N` stands for N bytes of a pattern, and is shown so; `x*N` for N times x.
+ * Times are those of the call. Errors in the line itself end the program with 2. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +53,14 @@ static void print_value(const struct larder_item *item) {
         printf(" value=%.*s", (int)item->value_bytes, value);
         return;
     }
+    while (same < item->value_bytes && value[same] == value[0]) {
+        same++;
+    }
+    if (same == item->value_bytes) {
+        printf(" value=%c*%zu", value[0], same);
+        return;
+    }
+    same = 0;
     while (same < item->value_bytes && value[same] == pattern_at(same)) {
         same++;
     }
@@ -100,6 +108,9 @@ static void read_extra(struct larder_request *request, const char *word) {
     } else if (strncmp(word, "flags=", 6) == 0) {
         request->flags = (uint32_t)number;
     } else if (strncmp(word, "cas=", 4) == 0) {
+        request->cas = number;
+    } else if (strncmp(word, "since=", 6) == 0) {
+        request->ask |= LARDER_NOT_OLDER;
         request->cas = number;
     } else if (strncmp(word, "touch=", 6) == 0) {
         request->ask |= LARDER_TOUCH_TOO;
@@ -209,6 +220,40 @@ static int run_submits(struct larder *larder, const struct line *line) {
     return 0;
 }
 
+/* copies_set KEY COPIES VALUE, copies_get KEY COPIES, copies_delete KEY COPIES, large_set KEY
+ * VALUE, large_get KEY, large_delete KEY */
+static int run_parts(struct larder *larder, const struct line *line) {
+    const char *verb = line->words[0];
+    bool copies = verb[0] == 'c';
+    const char *what = strchr(verb, '_') + 1;
+    struct larder_item item = {.value = "", .why = ""};
+    struct larder_value value = {.bytes = 0};
+    void *data = NULL;
+
+    if (line->count < (copies ? 3u : 2u)) {
+        return 2;
+    }
+    struct larder_key key = {.data = line->words[1], .bytes = strlen(line->words[1])};
+    unsigned count = copies ? (unsigned)strtoul(line->words[2], NULL, 10) : 0;
+
+    if (what[0] == 's') {
+        data = value_of(line->words[copies ? 3 : 2], &value.bytes);
+        value.data = data;
+        item.result = copies ? larder_copies_set(larder, &key, count, &value)
+                             : larder_large_set(larder, &key, &value);
+    } else if (what[0] == 'g') {
+        item.result = copies ? larder_copies_get(larder, &key, count, &item)
+                             : larder_large_get(larder, &key, &item);
+    } else {
+        item.result = copies ? larder_copies_delete(larder, &key, count)
+                             : larder_large_delete(larder, &key);
+    }
+    item.why = larder_why(larder);
+    print_item(&item, 0);
+    free(data);
+    return 0;
+}
+
 static void print_line(void *context, const char *line, size_t bytes) {
     (void)context;
     printf("+%.*s\n", (int)bytes, line);
@@ -261,6 +306,9 @@ static int run_line(struct larder *larder, const struct line *line) {
     }
     if (strcmp(verb, "mset") == 0) {
         return run_submits(larder, line);
+    }
+    if (strncmp(verb, "copies_", 7) == 0 || strncmp(verb, "large_", 6) == 0) {
+        return run_parts(larder, line);
     }
     if (strcmp(verb, "command") == 0) {
         return run_command(larder, line);

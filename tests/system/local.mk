@@ -18,6 +18,7 @@ SYSTEM_TESTS += tests/system/test_larder_load.py
 SYSTEM_TESTS += tests/system/test_larderctl.py
 SYSTEM_TESTS += tests/system/test_larderctl_items.py
 SYSTEM_TESTS += tests/system/test_liblarder.py
+SYSTEM_TESTS += tests/system/test_liblarder_hot.py
 SYSTEM_TESTS += tests/system/test_liblarder_faults.py
 SYSTEM_TESTS += tests/system/test_memory.py
 SYSTEM_TESTS += tests/system/test_process.py

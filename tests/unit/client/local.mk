@@ -6,6 +6,9 @@ UNIT_CLIENT = $(CLIENT_LIBS) $(CMOCKA_LIBS)
 UNIT_TESTS += tests/unit/client/test_keyhash
 tests_unit_client_test_keyhash_LDADD = $(UNIT_CLIENT)
 
+UNIT_TESTS += tests/unit/client/test_near
+tests_unit_client_test_near_LDADD = $(UNIT_CLIENT)
+
 UNIT_TESTS += tests/unit/client/test_origin
 tests_unit_client_test_origin_LDADD = $(UNIT_CLIENT)
 
