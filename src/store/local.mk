@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(XXHASH_CFLAGS)
 libstore_a_SOURCES =
+libstore_a_SOURCES += src/store/append.c
 libstore_a_SOURCES += src/store/balance.c
 libstore_a_SOURCES += src/store/change.c
 libstore_a_SOURCES += src/store/check.c

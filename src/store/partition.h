@@ -237,8 +237,7 @@ struct store_core {
     struct shrink shrink;
     uint32_t expiry_page;  /* page to look at next */
     uint32_t expiry_dead_mille; /* dead ones in a thousand chunks that are worth a visit */
-    uint64_t expiry_looks;      /* at items that live on, left in this second */
-    uint64_t expiry_evictions;  /* of the store, when the last were granted */
+    uint64_t expiry_looks, expiry_evictions; /* see looks_grant() */
     struct visit visit;
     uint32_t class_stored; /* see store_class_stored(), store_class_found() */
     uint32_t class_found;
@@ -577,6 +576,9 @@ struct rewriting {
 };
 enum store_outcome write_anew(struct store_core *core, const struct store_key *key,
                               struct rewriting *rewriting);
+/* Appends where the last chunk has room; false: it has not, or a new item is needed. (append.c) */
+bool append_in_place(struct store_core *core, const struct store_write *write,
+                     const struct iovec *piece, uint64_t *token);
 /* Copies what an upload holds, in order, to the end of another. */
 void upload_append_upload(struct store_core *core, struct store_upload *to,
                           struct store_upload *from);

@@ -265,6 +265,7 @@ struct store_upload {
     enum store_outcome failed; /* STORE_OK while it goes well; then bytes are swallowed */
     _Atomic uint32_t state;    /* idle, busy (its memory is being filled) or dropped */
     bool whole;                /* the value is at hand: never dropped */
+    bool roomy;                /* the last chunk of a large value is a large one: it will grow */
     struct store_upload *next, *before; /* of the partition's uploads; its lock */
 };
 

@@ -19,6 +19,9 @@
 #define LOOKED_AT_MAX 32u
 #define DROPPED_MAX 4u
 
+/* Chunks from which on one more, half empty, does not matter. */
+#define ROOMY_CHUNKS_MIN 8u
+
 enum { UPLOAD_IDLE, UPLOAD_BUSY, UPLOAD_DROPPED };
 
 enum store_outcome store_upload_begin(struct store_core *core, struct store_upload *upload,
@@ -160,7 +163,9 @@ static unsigned next_class(const struct store *store, const struct store_upload 
         return fit_class(store, p, item_value_offset(upload->shape) + upload->value_bytes);
     }
     uint64_t left = upload->value_bytes - upload->reserved_bytes + sizeof(struct continuation);
-    bool largest = upload->head_location == 0 || left > slab_chunk_bytes_max(classes);
+    uint64_t most = slab_chunk_bytes_max(classes);
+    bool grows = upload->roomy && upload->value_bytes >= ROOMY_CHUNKS_MIN * most;
+    bool largest = upload->head_location == 0 || left > most || grows;
     return largest ? classes->count : fit_class(store, p, left);
 }
 

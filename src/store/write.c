@@ -169,6 +169,7 @@ static enum store_outcome extend_chained(struct extension *ext) {
         return outcome;
     }
     upload.whole = true;
+    upload.roomy = ext->write->mode == STORE_APPEND && ext->rewriting == NULL;
     if (ext->write->mode == STORE_PREPEND) {
         append_piece(ext, &upload);
         append_old(ext, &upload);
@@ -286,7 +287,9 @@ put_joined(struct store_core *core, const struct store_write *write, const struc
         return STORE_TOO_LARGE;
     }
     enum store_outcome outcome;
-    if (write_needs_chain(store, 0, write->key.len, value->iov_len)) {
+    if (write->mode == STORE_APPEND && append_in_place(core, write, value, token)) {
+        outcome = STORE_OK;
+    } else if (write_needs_chain(store, 0, write->key.len, value->iov_len)) {
         outcome = put_chained(core, write, value, token);
     } else {
         struct extension ext = {.core = core,

@@ -109,3 +109,7 @@ tests_unit_store_test_restart_damage_SOURCES += tests/unit/store/restart_rig.c
 tests_unit_store_test_restart_damage_SOURCES += tests/unit/store/restart_rig.h $(STORE_FIXTURE)
 tests_unit_store_test_restart_damage_CPPFLAGS = $(AM_CPPFLAGS) $(XXHASH_CFLAGS)
 tests_unit_store_test_restart_damage_LDADD = $(UNIT_STORE)
+
+UNIT_TESTS += tests/unit/store/test_append
+tests_unit_store_test_append_SOURCES = tests/unit/store/test_append.c $(STORE_FIXTURE)
+tests_unit_store_test_append_LDADD = $(UNIT_STORE)
