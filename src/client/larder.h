@@ -284,7 +284,8 @@ LARDER_API bool larder_next(struct larder *larder, unsigned wait_ms, void **tag,
                             struct larder_item *item);
 
 /* For loops of the caller's own: the descriptors to wait for, as struct pollfd has them, and for
- * how long at most before larder_next(larder, 0, ...) is due. */
+ * how long at most before larder_next(larder, 0, ...) is due. What has been submitted is sent by
+ * larder_next, so one with wait_ms 0 comes first. */
 struct larder_wait {
     int fd;
     short events; /* POLLIN, POLLOUT */

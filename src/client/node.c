@@ -142,6 +142,9 @@ void node_strike(struct node *node, const struct leg *leg) {
     if (node->heard_ns > leg->begun_ns || now - node->struck_ns < pause) {
         return; /* it is slow but alive, or has been counted already */
     }
+    if (node->phase != NODE_READY && node->partner == NULL) {
+        return; /* connecting has a limit of its own, which may be longer than a call's */
+    }
     node->struck_ns = now;
     if (node->failed_row + 1 >= node->larder->config->breaker_failures || node->partner == NULL) {
         node_fail(node, "no answer in time");

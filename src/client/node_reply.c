@@ -52,6 +52,8 @@ static bool begin_value(struct node *node, struct leg *leg, const struct wire_re
         return false;
     }
     node->reply = *reply;
+    node->reply.text = span_of(NULL, 0); /* the line goes */
+    node->reply.key = span_of(NULL, 0);
     node->value_awaited = true;
     bytes_drop(&node->conn.in, reply->line_bytes);
     return true;

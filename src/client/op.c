@@ -390,6 +390,24 @@ static bool read_number(struct op *op, const struct wire_reply *reply) {
     return sense;
 }
 
+/* A server's trouble with a read is not the other's. True: that is asked. */
+static bool turn_to_other(struct op *op, const struct node *node) {
+    struct node *other = op_partner_of(op, node);
+
+    if (!op_reads(op) || other == NULL || op->asked[other->is_replica] ||
+        !node_is_open_to(other)) {
+        return false;
+    }
+    op->turn_to = other;
+    op_set_timer(op, op->larder->now_ns);
+    return true;
+}
+
+static void explain_reply(struct op *op, const struct node *node, struct span text) {
+    op_explain(op, "%s: %.*s", node->name, (int)(text.len < 100 ? text.len : 100),
+               (const char *)text.data);
+}
+
 bool op_answered(struct op *op, struct leg *leg, const struct wire_reply *reply,
                  struct span value) {
     struct node *node = leg->node;
@@ -417,8 +435,21 @@ bool op_answered(struct op *op, struct leg *leg, const struct wire_reply *reply,
         return true;
     }
     if (result >= LARDER_NOT_NUMBER) {
-        op_explain(op, "%s: %.*s", node->name, (int)(reply->text.len < 100 ? reply->text.len : 100),
-                   (const char *)reply->text.data);
+        explain_reply(op, node, reply->text);
+    }
+    if (result == LARDER_FAILED && op->legs[!node->is_replica] == NULL &&
+        turn_to_other(op, node)) {
+        return true;
+    }
+    if (result == LARDER_FAILED && op->legs[!node->is_replica] != NULL) {
+        return true; /* the other may do better */
+    }
+    if (result == LARDER_FAILED && op_reads(op)) {
+        op_end_unserved(op, false);
+        return true;
+    }
+    if (result < LARDER_NOT_NUMBER) {
+        op->why[0] = '\0'; /* it was answered, whatever went before */
     }
     fill_item(op, node, reply);
     op_pair_conclude(op, node, result);

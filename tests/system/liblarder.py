@@ -8,6 +8,8 @@ import subprocess
 import threading
 import time
 
+import harness
+
 ANSWER_LIMIT_S = 120.0
 
 
@@ -45,6 +47,7 @@ class Library:
 
     def __init__(self, servers, **options):
         words = ["servers=" + ",".join(servers)]
+        options.setdefault("connect_ms", 20000)  # the machine may be slow
         words += ["%s=%s" % (name, value) for name, value in options.items()]
         self.process = subprocess.Popen([driver_path(), " ".join(words)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE)
@@ -134,3 +137,40 @@ class Liar:
 
     def close(self):
         self.listener.close()
+
+
+class Namespace:
+    """A network of its own with one server in it, joined by a pair of interfaces."""
+
+    def __init__(self):
+        self.name = "larder-%d" % os.getpid()
+        self.link = "ld%d" % (os.getpid() % 100000)
+        octet = 1 + os.getpid() % 250
+        self.near, self.far = "10.213.%d.1" % octet, "10.213.%d.2" % octet
+        self.server = None
+
+    def run(self, *words):
+        subprocess.run(["ip", *words], check=True, capture_output=True)
+
+    def open(self):
+        self.run("netns", "add", self.name)
+        self.run("link", "add", self.link, "type", "veth", "peer", "name", self.link + "p")
+        self.run("link", "set", self.link + "p", "netns", self.name)
+        self.run("addr", "add", self.near + "/24", "dev", self.link)
+        self.run("link", "set", self.link, "up")
+        self.run("-n", self.name, "addr", "add", self.far + "/24", "dev", self.link + "p")
+        self.run("-n", self.name, "link", "set", self.link + "p", "up")
+        self.server = subprocess.Popen(
+            ["ip", "netns", "exec", self.name, harness.default_binary(), "-l", self.far, "-p",
+             "11311", "-u", "root"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+
+    def cut(self, cut):
+        self.run("link", "set", self.link, "down" if cut else "up")
+
+    def close(self):
+        if self.server is not None:
+            self.server.terminate()
+            self.server.wait()
+        subprocess.run(["ip", "link", "del", self.link], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
