@@ -4,3 +4,7 @@
 UNIT_PROTO = $(PROTO_LIBS) $(CMOCKA_LIBS)
 UNIT_TESTS += tests/unit/proto/test_parser
 tests_unit_proto_test_parser_LDADD = $(UNIT_PROTO)
+UNIT_TESTS += tests/unit/proto/test_base64
+tests_unit_proto_test_base64_LDADD = $(UNIT_PROTO)
+UNIT_TESTS += tests/unit/proto/test_binary
+tests_unit_proto_test_binary_LDADD = $(UNIT_PROTO)
