@@ -196,6 +196,9 @@ def drop_all(conns):
     conns.clear()
 
 
+USERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../transcripts/auth.users")
+
+
 class Runner:
     """Keeps one server per set of options and runs cases on it."""
 
@@ -209,7 +212,7 @@ class Runner:
         self.cuts = 0
 
     def start(self, case, unix=False):
-        options = list(case.options)
+        options = [USERS if word == "USERS" else word for word in case.options]
         if not self.args.peer:
             options += ["-o", "debugtime,stopped_clock=%d" % CLOCK_START_S]
         return harness.Server(options, binary=self.args.peer, peer=bool(self.args.peer), unix=unix)

@@ -4,6 +4,8 @@
 EXTRA_DIST += tests/transcripts/README.md
 EXTRA_DIST += tests/transcripts/admin.txt
 EXTRA_DIST += tests/transcripts/arithmetic.txt
+EXTRA_DIST += tests/transcripts/auth.txt
+EXTRA_DIST += tests/transcripts/auth.users
 EXTRA_DIST += tests/transcripts/binary.txt
 EXTRA_DIST += tests/transcripts/cas.txt
 EXTRA_DIST += tests/transcripts/dumps.txt
