@@ -63,8 +63,9 @@ def connections_settle(server, count):
     """Waits until the server counts only so many connections, this one included."""
     client = server.client()
     good = wait_until(lambda: int(client.stats()["curr_connections"]) <= count + 1)
+    told = "" if good else client.stats(b"conns")
     client.close()
-    want(good, "connections are not given back")
+    want(good, "connections are not given back: %s" % told)
 
 
 def grown(server, before):
