@@ -20,6 +20,7 @@ SYSTEM_TESTS += tests/system/test_differential.py
 SYSTEM_TESTS += tests/system/test_faults.py
 SYSTEM_TESTS += tests/system/test_instructions.py
 SYSTEM_TESTS += tests/system/test_large_values.py
+SYSTEM_TESTS += tests/system/test_hostile.py
 SYSTEM_TESTS += tests/system/test_larder_load.py
 SYSTEM_TESTS += tests/system/test_larderctl.py
 SYSTEM_TESTS += tests/system/test_larderctl_items.py
