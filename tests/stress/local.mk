@@ -15,3 +15,7 @@ tests_stress_test_store_SOURCES += tests/stress/writer.c
 # the client library in eight threads, against the server
 STRESS_TESTS += tests/stress/test_liblarder
 tests_stress_test_liblarder_LDADD = $(CLIENT_LIBS)
+
+# values that grow in place, a limit that moves
+STRESS_TESTS += tests/stress/test_growth
+tests_stress_test_growth_LDADD = $(STORE_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
