@@ -3,6 +3,9 @@
  * A tenth, as long as main is worth more than what leaves the small queue. When the keys that are
  * asked for have been replaced by others, main is dead weight that leaves only as fast as new items
  * are promoted: then the small queue's share grows, and main gives the victims.
+ * When nothing is read at all, as in a bulk load, the partition is idle: new items enter main at
+ * once, and the hand takes those that were never read, so that the new replace the old; whatever has
+ * been read stays.
  *
  * Both are measured over about the same time, in which a tenth of the items is evicted: which part
  * of main was read, and how many ghosts of that age came back for each victim. Main is measured by
@@ -17,7 +20,13 @@
 #define SHARE_STEP (BALANCE_UNIT / BALANCE_PROBES)
 #define SHARE_MIN (BALANCE_UNIT / 10)
 #define SHARE_MAX (BALANCE_UNIT * 8 / 10)
-/* Evictions between the beginning of a probe and its end: this part of the items. */
+/* Nobody reads: at most one in so many probed items was read, and came back of the victims (whose
+ * fingerprint may be another's), since probes began. */
+#define IDLE_ONE_IN 256u
+#define IDLE_PROBES_MIN (2 * BALANCE_PROBES)
+/* Probes ended and begun at once, when large items leave. */
+#define STEPS_MAX 4u
+/* Evictions between the beginning of a probe and its end: this part of the bytes. */
 #define PROBE_PART 10u
 /* Of GHOST_AGES; ghosts remember two thirds of the items. */
 #define RETURN_AGES 2u
@@ -34,12 +43,16 @@ void balance_init(struct balance *balance) {
     }
 }
 
+static void ratio_halve(struct balance_ratio *ratio) {
+    ratio->seen /= 2;
+    ratio->read /= 2;
+}
+
 static void ratio_note(struct balance_ratio *ratio, uint32_t seen, uint32_t read) {
     ratio->seen += seen;
     ratio->read += read;
     if (ratio->seen >= SEEN_MAX) {
-        ratio->seen /= 2;
-        ratio->read /= 2;
+        ratio_halve(ratio);
     }
 }
 
@@ -98,6 +111,8 @@ static void share_adjust(struct partition *p) {
     uint64_t small_bytes = p->small_bytes / (p->small.entries + 1) + 1;
     uint64_t main_worth = (uint64_t)main->read * (small->seen + 1) * small_bytes;
     uint64_t small_worth = (uint64_t)small->read * (main->seen + 1) * main_bytes;
+    balance->idle = balance->begun >= IDLE_PROBES_MIN && main->read <= main->seen / IDLE_ONE_IN &&
+                    small->read <= small->seen / IDLE_ONE_IN;
     if (small->read >= RETURNS_MIN && main_worth < small_worth) {
         uint32_t more = balance->share + SHARE_STEP;
         balance->share = more < SHARE_MAX ? more : SHARE_MAX;
@@ -111,16 +126,24 @@ void balance_note_return(struct partition *p, unsigned age) {
     p->balance->small.read += age <= RETURN_AGES ? 1 : 0;
 }
 
-void balance_note_victims(struct store *store, struct partition *p, unsigned count) {
+void balance_note_victim(struct partition *p, uint64_t bytes) {
+    p->balance->victims++;
+    p->balance->victim_bytes += bytes;
+}
+
+void balance_step(struct store *store, struct partition *p) {
     struct balance *balance = p->balance;
-    balance->victims += count;
-    if (balance->victims * BALANCE_PROBES * PROBE_PART < atom_load_relaxed(&p->counters.items)) {
-        return;
+    uint64_t due = p->chunk_bytes / (BALANCE_PROBES * PROBE_PART) + 1;
+    for (unsigned i = 0; i < STEPS_MAX && balance->victim_bytes >= due; i++) {
+        ratio_note(&balance->small, balance->victims, 0);
+        balance->victims = 0;
+        balance->victim_bytes -= due;
+        struct balance_probe *probe = &balance->probes[balance->begun % BALANCE_PROBES];
+        probe_end(store, p, probe);
+        probe_begin(store, p, probe);
+        if (balance->begun % BALANCE_PROBES == 0) {
+            ratio_halve(&balance->main);
+        }
+        share_adjust(p);
     }
-    ratio_note(&balance->small, balance->victims, 0);
-    balance->victims = 0;
-    struct balance_probe *probe = &balance->probes[balance->begun % BALANCE_PROBES];
-    probe_end(store, p, probe);
-    probe_begin(store, p, probe);
-    share_adjust(p);
 }

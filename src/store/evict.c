@@ -28,6 +28,7 @@ struct hunt {
     struct partition *p;
     uint32_t now;
     bool force; /* spare nobody */
+    bool spare_fetched; /* in main */
     unsigned wanted;
     unsigned count;
     struct cursor victims[EVICT_BATCH_MAX];
@@ -134,6 +135,7 @@ void item_discard(struct store *store, struct partition *p, uint64_t slot, enum 
         count_expired(p, class, slot);
     } else if (leave == LEAVE_EVICTED) {
         count_evicted(p, class, item, slot, now);
+        balance_note_victim(p, chunk_bytes);
         if (atom_load_relaxed(&store->evictions_watched) != 0) {
             tell_evicted(store, p, slot, now);
         }
@@ -337,6 +339,9 @@ static void clock_line(struct hunt *hunt, struct bucket *line, uint32_t group) {
         if ((slot & SLOT_MAIN) == 0) {
             continue;
         }
+        if (hunt->spare_fetched && (slot & SLOT_FETCHED) != 0) {
+            continue;
+        }
         if (!hunt->force && is_worth_keeping(hunt, slot)) {
             (void)atom_compare_exchange(&line->slots[i], &slot,
                                         slot_with_freq(slot, slot_freq(slot) - 1));
@@ -385,12 +390,14 @@ unsigned evict_batch(struct store *store, struct partition *p, unsigned count, b
                      uint32_t now) {
     struct hunt hunt = {.store = store, .p = p, .now = now, .force = force};
     hunt.wanted = count < EVICT_BATCH_MAX ? count : EVICT_BATCH_MAX;
-    if (small_is_due(p)) {
+    bool idle = p->balance->idle && !force;
+    hunt.spare_fetched = idle;
+    if (small_is_due(p) || (idle && p->small.entries != 0)) {
         choose_small(&hunt);
     } else {
         choose_main(&hunt);
+        p->balance->idle = p->balance->idle && hunt.count != 0; /* all has been read: as ever */
     }
-    balance_note_victims(store, p, hunt.count);
     for (unsigned i = 0; i < hunt.count; i++) {
         struct cursor *victim = &hunt.victims[i];
         victim->shape = atom_load_relaxed(&victim->item->shape);
@@ -401,6 +408,7 @@ unsigned evict_batch(struct store *store, struct partition *p, unsigned count, b
         }
         item_unlink(store, p, victim, dead ? LEAVE_EXPIRED : LEAVE_EVICTED, now);
     }
+    balance_step(store, p);
     return hunt.count;
 }
 

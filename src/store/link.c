@@ -199,7 +199,7 @@ static void link_new(struct attempt *attempt) {
     item_write_head(attempt, item);
     item_stamp(attempt, item);
     unsigned returned = ghost_take(store, p, hash);
-    bool main_queue = returned != 0 || !small_queue_push(store, p, hash);
+    bool main_queue = returned != 0 || p->balance->idle || !small_queue_push(store, p, hash);
     if (!index_insert(store, p, hash, attempt->location, main_queue)) {
         atom_store_relaxed(&item->shape, attempt->shape & ~0xffu);
         attempt->need = NEED_TABLE_PAGE;

@@ -105,7 +105,9 @@ struct balance_probe {
 struct balance {
     uint32_t share;   /* of the bytes, that the small queue may have, of BALANCE_UNIT */
     uint32_t begun;   /* probes, ever */
-    uint32_t victims; /* since the last one */
+    uint32_t victims; /* since the last one, and their chunks */
+    uint64_t victim_bytes;
+    bool idle;        /* nothing is read, nothing returns */
     struct balance_ratio small, main;
     struct balance_probe probes[BALANCE_PROBES];
 };
@@ -417,8 +419,11 @@ void evict_balance(struct store *store, struct partition *p);
 /* -- balance.c --------------------------------------------------------------------------------- */
 
 void balance_init(struct balance *balance);
-/* Victims were chosen: the measure of time. Looks at two lines of the index at most. */
-void balance_note_victims(struct store *store, struct partition *p, unsigned count);
+/* An item is evicted, with `bytes` of chunks: the measure of time. */
+void balance_note_victim(struct partition *p, uint64_t bytes);
+/* Ends and begins the probes that are due, looking at eight lines of the index at most, and changes
+ * the share. Under the lock. */
+void balance_step(struct store *store, struct partition *p);
 /* A ghost came back; of ghost_take(). */
 void balance_note_return(struct partition *p, unsigned age);
 

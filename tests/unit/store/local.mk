@@ -70,6 +70,10 @@ UNIT_TESTS += tests/unit/store/test_memory
 tests_unit_store_test_memory_SOURCES = tests/unit/store/test_memory.c $(STORE_FIXTURE)
 tests_unit_store_test_memory_LDADD = $(UNIT_STORE)
 
+UNIT_TESTS += tests/unit/store/test_sizes_shift
+tests_unit_store_test_sizes_shift_SOURCES = tests/unit/store/test_sizes_shift.c $(STORE_FIXTURE)
+tests_unit_store_test_sizes_shift_LDADD = $(UNIT_STORE) -lm
+
 # small traces through the store, with the benchmark's own parts
 UNIT_TESTS += tests/unit/store/test_hit_ratio
 tests_unit_store_test_hit_ratio_SOURCES = tests/unit/store/test_hit_ratio.c bench/trace.c \
