@@ -79,6 +79,11 @@ bench_hit_ratio_SOURCES += bench/zipf.c
 bench_hit_ratio_SOURCES += bench/zipf.h
 bench_hit_ratio_LDADD = $(STORE_LIBS) -lm
 
+# growth of the index
+BENCHES += bench/growth
+bench_growth_SOURCES = bench/growth.c bench/hist.c bench/hist.h
+bench_growth_LDADD = $(STORE_LIBS) -lm
+
 EXTRA_PROGRAMS += $(BENCHES)
 if BUILD_TESTS
 check_PROGRAMS += bench/larder-load

@@ -4,6 +4,7 @@ libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(XXHASH_CFLAGS)
 libstore_a_SOURCES =
 libstore_a_SOURCES += src/store/append.c
 libstore_a_SOURCES += src/store/balance.c
+libstore_a_SOURCES += src/store/balance.h
 libstore_a_SOURCES += src/store/change.c
 libstore_a_SOURCES += src/store/check.c
 libstore_a_SOURCES += src/store/evict.c

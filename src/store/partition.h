@@ -14,6 +14,7 @@
 #include "slab/bin.h"
 #include "slab/pool.h"
 #include "slab/slab_copy.h"
+#include "src/store/balance.h"
 #include "src/store/item.h"
 #include "src/store/lock.h"
 #include "src/store/slot.h"
@@ -85,31 +86,6 @@ struct fit {
     uint32_t counted;
     uint64_t counted_bytes;
     uint64_t review_bytes; /* counted bytes at which the next review is due */
-};
-
-/* Which share of what was looked at had been read; decaying. */
-struct balance_ratio {
-    uint32_t seen, read;
-};
-
-/* A line of the index, remembered with its counters: 2 bits a slot. */
-struct balance_probe {
-    uint32_t bucket;
-    uint16_t freqs;
-};
-
-#define BALANCE_PROBES 32u
-#define BALANCE_UNIT 1024u
-
-/* How much the small queue may have: see balance.c. Lock. */
-struct balance {
-    uint32_t share;   /* of the bytes, that the small queue may have, of BALANCE_UNIT */
-    uint32_t begun;   /* probes, ever */
-    uint32_t victims; /* since the last one, and their chunks */
-    uint64_t victim_bytes;
-    bool idle;        /* nothing is read, nothing returns */
-    struct balance_ratio small, main;
-    struct balance_probe probes[BALANCE_PROBES];
 };
 
 /* Lock; read by stats. */
@@ -415,17 +391,6 @@ unsigned evict_batch(struct store *store, struct partition *p, unsigned count, b
 /* Moves entries from the small queue to main while it is longer than its share and memory is still
  * free. Under the lock; bounded. */
 void evict_balance(struct store *store, struct partition *p);
-
-/* -- balance.c --------------------------------------------------------------------------------- */
-
-void balance_init(struct balance *balance);
-/* An item is evicted, with `bytes` of chunks: the measure of time. */
-void balance_note_victim(struct partition *p, uint64_t bytes);
-/* Ends and begins the probes that are due, looking at eight lines of the index at most, and changes
- * the share. Under the lock. */
-void balance_step(struct store *store, struct partition *p);
-/* A ghost came back; of ghost_take(). */
-void balance_note_return(struct partition *p, unsigned age);
 
 /* -- space.c ----------------------------------------------------------------------------------- */
 
