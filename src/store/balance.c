@@ -4,8 +4,8 @@
  * asked for have been replaced by others, main is dead weight that leaves only as fast as new items
  * are promoted: then the small queue's share grows, and main gives the victims.
  * When nothing is read at all, as in a bulk load, the partition is idle: new items enter main at
- * once, and the hand takes those that were never read, so that the new replace the old; whatever has
- * been read stays.
+ * once, and the hand takes those that were never read, so that the new replace the old; whatever
+ * has been read stays.
  *
  * Both are measured over about the same time, in which a tenth of the items is evicted: which part
  * of main was read, and how many ghosts of that age came back for each victim. Main is measured by

@@ -4,7 +4,7 @@
  *   how that is known). evict.c asks for the share; link.c and evict.c tell what happens.
  * Owner: the partition.   Threads: all of it under the partition's lock.
  * Memory: one struct a partition, apart from the budget.
- * Limits: the share is between a tenth and 31/32 of the bytes.   Errors: none. */
+ * Limits: the share is between a tenth and 8 tenths of the bytes.   Errors: none. */
 #ifndef LARDER_STORE_BALANCE_H
 #define LARDER_STORE_BALANCE_H
 
@@ -34,7 +34,7 @@ struct balance {
     uint32_t begun;   /* probes, ever */
     uint32_t victims; /* since the last one, and their chunks */
     uint64_t victim_bytes;
-    bool idle;        /* nothing is read, nothing returns */
+    bool idle;        /* nothing is read, nothing returns: new items enter main */
     struct balance_ratio small, main;
     struct balance_probe probes[BALANCE_PROBES];
 };
