@@ -123,7 +123,7 @@ liblarder.a: libclientpic.a
 	$(OBJCOPY) --localize-hidden liblarder.o && \
 	$(AR) $(ARFLAGS) $@ liblarder.o && $(RANLIB) $@
 
-install-exec-hook:
+install-data-hook:
 	cd $(DESTDIR)$(libdir) && \
 	ln -sf liblarder.so.$(LARDER_SO) liblarder.so.$(LARDER_SO_MAJOR) && \
 	ln -sf liblarder.so.$(LARDER_SO_MAJOR) liblarder.so
