@@ -11,6 +11,7 @@ tests_model_test_store_SOURCES += tests/model/operation.h
 tests_model_test_store_SOURCES += tests/model/places.c
 tests_model_test_store_SOURCES += tests/model/profiles.c
 tests_model_test_store_SOURCES += tests/model/profiles.h
+tests_model_test_store_SOURCES += tests/model/marks.c
 tests_model_test_store_SOURCES += tests/model/restarts.c
 tests_model_test_store_SOURCES += tests/model/session.c
 tests_model_test_store_SOURCES += tests/model/session.h

@@ -61,6 +61,8 @@ struct operation operation_draw(const struct profile *profile, uint64_t seed, ui
     op.mode = below(&state, 2) ? STORE_SET : (enum store_mode)below(&state, STORE_PREPEND + 1);
     if (op.mode == STORE_SET && below(&state, 4) == 0)
         op.compare = below(&state, 3) ? COMPARE_RIGHT : COMPARE_WRONG;
+    if (op.kind == OP_COUNT || op.kind == OP_REMOVE)
+        op.compare = (enum compare)below(&state, COMPARE_WRONG + 1);
     op.set_token = below(&state, 16) == 0;
     op.numeric = below(&state, 5) == 0;
     op.quiet = below(&state, 4) == 0;
@@ -113,6 +115,9 @@ static const char *const kind_names[OP_KINDS] = {
     [OP_DELETE] = "delete",
     [OP_TOUCH] = "touch",
     [OP_ARITH] = "arith",
+    [OP_LOOK_UP] = "look up",
+    [OP_COUNT] = "count",
+    [OP_REMOVE] = "remove",
     [OP_LEASE] = "lease",
     [OP_LEASE_RETURN] = "lease return",
     [OP_UPLOAD_BEGIN] = "upload begin",

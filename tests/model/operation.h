@@ -21,6 +21,9 @@ enum operation_kind {
     OP_DELETE,
     OP_TOUCH,
     OP_ARITH,
+    OP_LOOK_UP, /* mg: perhaps creates */
+    OP_COUNT,   /* ma: perhaps creates, compares, touches */
+    OP_REMOVE,  /* md: perhaps compares, perhaps leaves something */
     OP_LEASE,        /* get that may lend; the lease goes to `place` */
     OP_LEASE_RETURN, /* of `place` */
     OP_UPLOAD_BEGIN, /* at `place` */

@@ -8,7 +8,8 @@
 #define MIXED                                                                                      \
     [OP_PUT] = 300, [OP_GAT] = 40, [OP_DELETE] = 60, [OP_TOUCH] = 30, [OP_ARITH] = 60,             \
     [OP_LEASE] = 30, [OP_LEASE_RETURN] = 30, [OP_UPLOAD_BEGIN] = 60, [OP_UPLOAD_FEED] = 60,        \
-    [OP_UPLOAD_COMMIT] = 50, [OP_UPLOAD_ABANDON] = 8, [OP_TIME] = 20
+    [OP_UPLOAD_COMMIT] = 50, [OP_UPLOAD_ABANDON] = 8, [OP_TIME] = 20, [OP_LOOK_UP] = 30,           \
+    [OP_COUNT] = 30, [OP_REMOVE] = 30
 
 #define MIB ((uint64_t)1 << 20)
 

@@ -395,6 +395,15 @@ static bool session_run_key(struct session *session, const struct operation *op)
     case OP_ARITH:
         session_arith(session, op);
         return true;
+    case OP_LOOK_UP:
+        session_look_up(session, op);
+        return true;
+    case OP_COUNT:
+        session_count(session, op);
+        return true;
+    case OP_REMOVE:
+        session_remove(session, op);
+        return true;
     case OP_LEASE:
         if (!session->leases[op->place].open)
             session_read(session, op->key, op->quiet, &session->leases[op->place]);

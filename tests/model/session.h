@@ -75,6 +75,11 @@ void session_evicted(struct session *session, uint32_t key, const char *what);
 
 void session_check(struct session *session);
 
+/* marks.c */
+void session_look_up(struct session *session, const struct operation *operation);
+void session_count(struct session *session, const struct operation *operation);
+void session_remove(struct session *session, const struct operation *operation);
+
 /* restarts.c */
 void session_store_open(struct session *session);
 void session_cores_open(struct session *session);
