@@ -104,6 +104,8 @@ TABLE = [
         "a dump comes in the order of the hashes, classes are numbered otherwise; 1.6.18 begins "
         "it without OK and knows no mgdump (section 20)"),
     Row(rb"[^\n]*\0[^\n]*\n.*", (None, ANY, ANY), "1.6.18 ends a line at a zero byte"),
+    Row(rb" *(?:incr|decr|ma) +[-+0-9x][^\n]*\n", (None, None, ANY),
+        "larder takes no value of more than 255 bytes for a number; other keys are never as long"),
     Row(rb" *g(?:e|a)ts?" + MORE + rb"* +[^ \n]{251,}[^\n]*\n", (BAD, ANY, rb"(?:" + BAD + rb")"),
         "memcached drops earlier replies of the same read; 1.6.45 adds an empty line (section 18)"),
     Row(STORAGE + rb" +[^ \n]{251,} [^\n]*\n.*", (None, BAD_OR_NOTHING, BAD_OR_NOTHING),
