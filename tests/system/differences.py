@@ -125,9 +125,9 @@ def old_flags(name, pattern):
 OLD_META = rb" *(?:" + rb"|".join((
     rb"mg" + KEY + old_flags(b"get", rb"[bcfhklqstuv]|[TNR]-?\d{1,9}"),
     rb"ms" + KEY + rb" +\d{1,9}" +
-    old_flags(b"set", rb"[bckqI]|T-?\d{1,9}|F\d{1,9}|C\d+|M[EAPRS]") + rb".*",
-    rb"md" + KEY + old_flags(b"delete", rb"[kqI]|T-?\d{1,9}|C\d+"),
-    rb"ma" + KEY + old_flags(b"count", rb"[cktv]|[NT]-?\d{1,9}|[DJ]\d+|M[ID+-]|C\d+"),
+    old_flags(b"set", rb"[bckqI]|T-?\d{1,9}|F\d{1,9}|C\d{1,19}|M[EAPRS]") + rb".*",
+    rb"md" + KEY + old_flags(b"delete", rb"[kqI]|T-?\d{1,9}|C\d{1,19}"),
+    rb"ma" + KEY + old_flags(b"count", rb"[cktv]|[NT]-?\d{1,9}|[DJ]\d{1,19}|M[ID+-]|C\d{1,19}"),
     rb"mn" + END)) + rb")"
 
 META_TABLE = [
