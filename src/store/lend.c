@@ -34,21 +34,27 @@ uint64_t store_lend_bytes_min(void) {
 
 /* -- what the holder of a lease does ----------------------------------------------------------- */
 
+/* A value may grow behind what is on loan (append.c): the lease's own length ends a walk. */
+
 void lease_walk_begin(const struct store *store, const struct store_lease *lease,
                       struct lease_walk *walk) {
     *walk = (struct lease_walk){
         .piece = {slab_at(&store->pool, lease->location) + lease->head_offset, lease->head_bytes},
         .next = lease->next,
+        .end = lease->value_bytes,
     };
 }
 
 bool lease_walk_next(const struct store *store, struct lease_walk *walk) {
-    if (walk->next == 0) {
+    uint64_t position = walk->position + walk->piece.iov_len;
+    if (walk->next == 0 || position >= walk->end) {
         return false;
     }
     struct continuation *chunk = continuation_at(store, walk->next);
-    walk->position += walk->piece.iov_len;
-    walk->piece = (struct iovec){chunk->bytes, atom_load_relaxed(&chunk->used_bytes)};
+    uint64_t left = walk->end - position;
+    uint64_t used = atom_load_relaxed(&chunk->used_bytes);
+    walk->position = position;
+    walk->piece = (struct iovec){chunk->bytes, used < left ? used : left};
     walk->next = atom_load_relaxed(&chunk->next);
     return true;
 }

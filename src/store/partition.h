@@ -430,8 +430,8 @@ bool lend_allowed(const struct store *store, const struct partition *p, uint64_t
 /* A walk over the pieces of a lent value, from the first on. */
 struct lease_walk {
     struct iovec piece;
-    uint64_t position; /* of the piece in the value */
-    uint64_t next;     /* the chunk behind it */
+    uint64_t position, end; /* of the piece in the value; of the value */
+    uint64_t next;          /* the chunk behind it */
 };
 void lease_walk_begin(const struct store *store, const struct store_lease *lease,
                       struct lease_walk *walk);
@@ -546,12 +546,12 @@ struct rewriting {
 };
 enum store_outcome write_anew(struct store_core *core, const struct store_key *key,
                               struct rewriting *rewriting);
-/* Appends where the last chunk has room; false: it has not, or a new item is needed. (append.c) */
+/* Lets a large value grow behind its end; false: a new item is needed. (append.c) */
 bool append_in_place(struct store_core *core, const struct store_write *write,
-                     const struct iovec *piece, uint64_t *token);
-/* Copies what an upload holds, in order, to the end of another. */
-void upload_append_upload(struct store_core *core, struct store_upload *to,
-                          struct store_upload *from);
+                     const struct lease_walk *piece, uint64_t *token);
+/* A walk over what an upload, claimed and full, holds. */
+void upload_walk_begin(const struct store *store, const struct store_upload *upload,
+                       struct lease_walk *walk);
 
 /* -- expire.c ---------------------------------------------------------------------------------- */
 

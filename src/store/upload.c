@@ -451,27 +451,16 @@ enum store_outcome store_upload_commit(struct store_core *core, struct store_upl
     return upload_commit_expecting(core, upload, 0, &changed, token);
 }
 
-void upload_append_upload(struct store_core *core, struct store_upload *to,
-                          struct store_upload *from) {
-    struct store *store = core->store;
-    uint64_t at = from->head_location;
-    uint32_t offset = item_value_offset(from->shape);
-    uint32_t bytes = ITEM_VALUE_BYTES(from->shape);
-    uint64_t next = 0;
-    /* The first half of scratch may hold the value that this one goes before. */
-    uint8_t *bounce = core->scratch + (size_t)slab_chunk_bytes_max(&store->pool.classes) * 2;
-    if ((from->shape & ITEM_CHAINED) != 0) {
-        next = atom_load_relaxed(&item_chain(item_at(store, at), from->shape)->next);
+void upload_walk_begin(const struct store *store, const struct store_upload *upload,
+                       struct lease_walk *walk) {
+    *walk = (struct lease_walk){.end = upload->value_bytes};
+    if (upload->head_location == 0) {
+        return;
     }
-    for (;;) {
-        slab_copy_out(bounce, slab_at(&store->pool, at) + offset, bytes);
-        store_upload_append(core, to, bounce, bytes);
-        if (next == 0) {
-            return;
-        }
-        at = next;
-        offset = (uint32_t)sizeof(struct continuation);
-        bytes = atom_load_relaxed(&continuation_at(store, at)->used_bytes);
-        next = atom_load_relaxed(&continuation_at(store, at)->next);
+    struct item *head = item_at(store, upload->head_location);
+    uint32_t bytes = ITEM_VALUE_BYTES(upload->shape);
+    walk->piece = (struct iovec){item_byte(head, item_value_offset(upload->shape)), bytes};
+    if ((upload->shape & ITEM_CHAINED) != 0) {
+        walk->next = atom_load_relaxed(&item_chain(head, upload->shape)->next);
     }
 }

@@ -138,6 +138,17 @@ static enum store_outcome extend_single(struct extension *ext) {
     return outcome;
 }
 
+/* By way of scratch, whose first half may hold the old value: an upload takes private memory. A
+ * piece is at most a chunk. */
+static void append_walk(struct store_core *core, struct store_upload *upload,
+                        struct lease_walk *walk) {
+    uint8_t *bounce = core->scratch + (size_t)slab_chunk_bytes_max(&core->store->pool.classes) * 2;
+    do {
+        slab_copy_out(bounce, walk->piece.iov_base, walk->piece.iov_len);
+        store_upload_append(core, upload, bounce, walk->piece.iov_len);
+    } while (lease_walk_next(core->store, walk));
+}
+
 static void append_old(struct extension *ext, struct store_upload *upload) {
     struct store_core *core = ext->core;
     if (ext->lease.location == 0) {
@@ -146,16 +157,16 @@ static void append_old(struct extension *ext, struct store_upload *upload) {
     }
     struct lease_walk walk;
     lease_walk_begin(core->store, &ext->lease, &walk);
-    do {
-        /* By way of scratch: an upload takes private memory. A piece is at most a chunk. */
-        slab_copy_out(core->scratch, walk.piece.iov_base, walk.piece.iov_len);
-        store_upload_append(core, upload, core->scratch, walk.piece.iov_len);
-    } while (lease_walk_next(core->store, &walk));
+    append_walk(core, upload, &walk);
 }
 
 static void append_piece(struct extension *ext, struct store_upload *upload) {
     if (ext->piece_upload != NULL) {
-        upload_append_upload(ext->core, upload, ext->piece_upload);
+        struct lease_walk walk;
+        upload_walk_begin(ext->core->store, ext->piece_upload, &walk);
+        if (walk.end != 0) {
+            append_walk(ext->core, upload, &walk);
+        }
     } else {
         store_upload_append(ext->core, upload, ext->piece->iov_base, ext->piece_bytes);
     }
@@ -276,6 +287,12 @@ enum store_outcome extend_with_upload(struct store_core *core, struct store_uplo
                             .piece_upload = upload,
                             .piece_bytes = upload->value_bytes,
                             .token = token};
+    struct lease_walk piece;
+    upload_walk_begin(core->store, upload, &piece);
+    if (upload->write.mode == STORE_APPEND &&
+        append_in_place(core, &upload->write, &piece, token)) {
+        return STORE_OK;
+    }
     return extend(&ext);
 }
 
@@ -287,7 +304,8 @@ put_joined(struct store_core *core, const struct store_write *write, const struc
         return STORE_TOO_LARGE;
     }
     enum store_outcome outcome;
-    if (write->mode == STORE_APPEND && append_in_place(core, write, value, token)) {
+    struct lease_walk piece = {.piece = *value, .end = value->iov_len};
+    if (write->mode == STORE_APPEND && append_in_place(core, write, &piece, token)) {
         outcome = STORE_OK;
     } else if (write_needs_chain(store, 0, write->key.len, value->iov_len)) {
         outcome = put_chained(core, write, value, token);

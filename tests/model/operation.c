@@ -59,6 +59,8 @@ struct operation operation_draw(const struct profile *profile, uint64_t seed, ui
     op.place = (unsigned)below(&state, PLACES);
     op.key = (uint32_t)(below(&state, 3) ? below(&state, keys) : below(&state, hot));
     op.mode = below(&state, 2) ? STORE_SET : (enum store_mode)below(&state, STORE_PREPEND + 1);
+    if (profile->grows && below(&state, 32) != 0)
+        op.mode = STORE_APPEND;
     if (op.mode == STORE_SET && below(&state, 4) == 0)
         op.compare = below(&state, 3) ? COMPARE_RIGHT : COMPARE_WRONG;
     if (op.kind == OP_COUNT || op.kind == OP_REMOVE)

@@ -52,6 +52,7 @@ struct profile {
     unsigned check_every;
     uint64_t bytes_max;        /* of a value, mostly far less */
     unsigned weight[OP_KINDS];
+    bool grows;                /* most writes append */
     bool may_miss;             /* pressure: a live key may have been evicted */
     bool may_refuse;           /* STORE_NO_MEMORY is an answer */
     unsigned expire_one_in;    /* writes with an expiry; 0 = none */
