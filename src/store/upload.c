@@ -20,7 +20,11 @@
 #define DROPPED_MAX 4u
 
 /* Chunks from which on one more, half empty, does not matter. */
+#ifdef LARDER_SCHEDULE
+#define ROOMY_CHUNKS_MIN 1u
+#else
 #define ROOMY_CHUNKS_MIN 8u
+#endif
 
 enum { UPLOAD_IDLE, UPLOAD_BUSY, UPLOAD_DROPPED };
 

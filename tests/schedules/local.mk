@@ -22,6 +22,7 @@ libschedule_a_SOURCES += tests/schedules/runner.c
 libschedule_a_SOURCES += tests/schedules/runner.h
 libschedule_a_SOURCES += tests/schedules/scenarios.h
 libschedule_a_SOURCES += tests/schedules/scenarios_change.c
+libschedule_a_SOURCES += tests/schedules/scenarios_growth.c
 libschedule_a_SOURCES += tests/schedules/scenarios_index.c
 libschedule_a_SOURCES += tests/schedules/scenarios_memory.c
 libschedule_a_SOURCES += tests/schedules/world.c

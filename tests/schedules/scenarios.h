@@ -19,5 +19,7 @@ extern const struct scenario scenario_overwriter, scenario_deleter, scenario_spl
 extern const struct scenario scenario_toucher, scenario_appender, scenario_expirer;
 /* scenarios_memory.c: pages that fill, move and are lent */
 extern const struct scenario scenario_evictor, scenario_mover, scenario_lender, scenario_uploader;
+/* scenarios_growth.c: a large value that grows behind its end */
+extern const struct scenario scenario_grower;
 
 #endif

@@ -367,7 +367,7 @@ static const struct scenario *const scenarios[] = {
     &scenario_overwriter, &scenario_deleter, &scenario_splitter, &scenario_chain,
     &scenario_writers,    &scenario_flusher, &scenario_toucher,  &scenario_appender,
     &scenario_expirer,    &scenario_evictor, &scenario_mover,    &scenario_lender,
-    &scenario_uploader,
+    &scenario_uploader,   &scenario_grower,
 };
 
 unsigned scenario_count(void) {

@@ -114,10 +114,38 @@ def large_values_grow_and_are_replaced_while_memory_is_short(server, peer):
     want(get_value(client, b"whole") == whole, "30 MiB at once")
 
 
+def slow_readers_see_what_they_asked_for_while_it_grows(server, peer):
+    """Appends go behind what eight readers have on loan, then it is overwritten and deleted."""
+    writer = server.client()
+    readers = []
+    held = noise(1, 600000)
+    want(set_value(writer, b"key", held) == b"STORED", "set")
+    for turn in range(8):
+        for number in range(20):
+            piece = noise(number, 100 if number % 4 else 7000)
+            writer.send(b"append key 0 0 %d\r\n%s\r\n" % (len(piece), piece))
+            want(writer.line() == b"STORED", "append")
+            held += piece
+        reader = server.client(receive_bytes=4096)
+        reader.send(b"get key\r\n")
+        reader.fill()
+        readers.append((reader, held))
+    want(get_value(writer, b"key") == held, "the value after all appends")
+    want(set_value(writer, b"key", noise(2, 900000)) == b"STORED", "overwrite")
+    writer.send(b"delete key\r\n")
+    want(writer.line() == b"DELETED", "delete")
+    small_items_are_served(writer, "beside slow readers")
+    for turn, (reader, value) in enumerate(readers):
+        want(reader.line() == b"VALUE key 0 %d" % len(value), "reader %d" % turn)
+        want(reader.take(len(value)) == value, "reader %d got another or a torn value" % turn)
+        reader.close()
+
+
 TESTS = (
     (stalled_uploads_leave_room_for_everybody_else, ["-m", "64", "-t", "2"]),
     (an_upload_that_stops_half_way_changes_nothing, ["-m", "64", "-t", "2"]),
     (slow_readers_see_one_value_each_while_it_is_overwritten, ["-m", "64", "-t", "2"]),
+    (slow_readers_see_what_they_asked_for_while_it_grows, ["-m", "64", "-t", "2"]),
     (large_values_grow_and_are_replaced_while_memory_is_short,
      ["-m", "128", "-I", "32m", "-t", "2"]),
 )
