@@ -20,11 +20,17 @@ _Atomic uint32_t *lend_counter(struct store *store, uint64_t location) {
     return &slab_page_of(&store->pool, page)->lends[quarter];
 }
 
-bool lend_allowed(const struct store *store, const struct partition *p, uint64_t bytes) {
+bool lend_allowed(struct store *store, const struct partition *p, uint64_t location,
+                  uint64_t bytes) {
     uint64_t limit = atom_load_relaxed(&store->pool.pages_limit) << store->pool.page_shift;
     uint64_t share = limit / store->partition_count / UNSETTLED_SHARE;
-    return atom_load_relaxed(&p->lent_bytes) + atom_load_relaxed(&p->limbo_bytes) +
-               atom_load_relaxed(&p->uncommitted_bytes) + bytes <=
+    uint64_t lent = atom_load_relaxed(&p->lent_bytes);
+    if (bytes > share) {
+        /* Too large for a copy: one of them at a time, to any number of readers. */
+        return lent <= share || atom_load_relaxed(lend_counter(store, location)) != 0;
+    }
+    return lent + atom_load_relaxed(&p->limbo_bytes) + atom_load_relaxed(&p->uncommitted_bytes) +
+               bytes <=
            share;
 }
 

@@ -426,7 +426,8 @@ unsigned fit_class_counted(const struct store *store, struct partition *p, uint6
 /* The loan counter of a chained item's head chunk. */
 _Atomic uint32_t *lend_counter(struct store *store, uint64_t location);
 /* Whether loans, dead chains and uploads leave room for `bytes` more within an eighth of memory. */
-bool lend_allowed(const struct store *store, const struct partition *p, uint64_t bytes);
+bool lend_allowed(struct store *store, const struct partition *p, uint64_t location,
+                  uint64_t bytes);
 /* A walk over the pieces of a lent value, from the first on. */
 struct lease_walk {
     struct iovec piece;

@@ -172,7 +172,8 @@ static bool look_may_lend(const struct look *look, uint32_t shape) {
     return look->lease != NULL && (shape & ITEM_CHAINED) != 0 &&
            (look->force_lend ||
             (look->head->value_bytes >= LEND_BYTES_MIN &&
-             lend_allowed(look->core->store, look->p, look->head->value_bytes)));
+             lend_allowed(look->core->store, look->p, slot_location(look->slot),
+                          look->head->value_bytes)));
 }
 
 /* Hands the value over as the sink wants it. */

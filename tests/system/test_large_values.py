@@ -141,6 +141,28 @@ def slow_readers_see_what_they_asked_for_while_it_grows(server, peer):
         reader.close()
 
 
+def a_value_of_a_quarter_of_memory_is_stored_joined_and_replaced(server, peer):
+    """In a full cache, whose items give way to the value and to its copies."""
+    client = server.client()
+    for number in range(2000):
+        want(set_value(client, b"fill%d" % number, noise(number, 200000)) == b"STORED", "filling")
+    held = noise(11, 90 * MIB)
+    want(set_value(client, b"huge", held) == b"STORED", "90 MiB")
+    for command, piece in ((b"append", noise(1, 3 * MIB)), (b"append", noise(2, 100)),
+                           (b"prepend", noise(3, 2 * MIB)), (b"append", noise(4, 70000))):
+        client.send(b"%s huge 0 0 %d\r\n" % (command, len(piece)) + piece + b"\r\n")
+        want(client.line() == b"STORED", command.decode())
+        held = piece + held if command == b"prepend" else held + piece
+    want(get_value(client, b"huge") == held, "the value that was joined")
+    held = noise(12, 70 * MIB)
+    client.send(b"replace huge 0 0 %d\r\n" % len(held) + held + b"\r\n")
+    want(client.line() == b"STORED", "replace")
+    want(get_value(client, b"huge") == held, "the value that was replaced")
+    want(set_value(client, b"huge", bytes(200 * MIB)) == b"SERVER_ERROR object too large for cache",
+         "as large as an item may be, without its key")
+    small_items_are_served(server.client(), "afterwards")
+
+
 TESTS = (
     (stalled_uploads_leave_room_for_everybody_else, ["-m", "64", "-t", "2"]),
     (an_upload_that_stops_half_way_changes_nothing, ["-m", "64", "-t", "2"]),
@@ -148,6 +170,8 @@ TESTS = (
     (slow_readers_see_what_they_asked_for_while_it_grows, ["-m", "64", "-t", "2"]),
     (large_values_grow_and_are_replaced_while_memory_is_short,
      ["-m", "128", "-I", "32m", "-t", "2"]),
+    (a_value_of_a_quarter_of_memory_is_stored_joined_and_replaced,
+     ["-m", "400", "-I", "200m", "-t", "2"]),
 )
 
 

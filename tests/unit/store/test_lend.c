@@ -202,6 +202,36 @@ static void above_an_eighth_of_memory_values_are_copied(void **state) {
     fixture_close(&f);
 }
 
+static void a_value_above_an_eighth_of_memory_is_lent_to_any_number_of_readers(void **state) {
+    (void)state;
+    struct fixture f;
+    struct store_config config = fixture_config();
+    config.item_bytes_max = 4 * MIB;
+    fixture_open(&f, &config);
+    struct store_lease leases[6];
+    (void)pattern(&f, 3 * MIB, 0);
+    assert_int_equal(put(&f, "key", f.pattern, 3 * MIB), STORE_OK);
+    assert_int_equal(put(&f, "other", f.pattern, 3 * MIB), STORE_OK);
+    for (unsigned i = 0; i < 6; i++) {
+        struct got got = get_lent(&f, "key");
+        assert_int_equal(got.read, STORE_LENT);
+        leases[i] = got.lease;
+    }
+    assert_int_equal(get_lent(&f, "other").read, STORE_HIT);
+    assert_int_equal(delete_key(&f, "key"), STORE_OK);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(get_lent(&f, "other").read, STORE_HIT);
+        assert_lease(&f, &leases[i], f.pattern, 3 * MIB);
+        store_lease_return(f.core, &leases[i]);
+    }
+    struct got got = get_lent(&f, "other");
+    assert_int_equal(got.read, STORE_LENT);
+    store_lease_return(f.core, &got.lease);
+    fixture_upkeep(&f);
+    assert_int_equal(totals_of(&f).limbo_bytes, 0);
+    fixture_close(&f);
+}
+
 static void appending_to_a_lent_value_leaves_the_lease_alone(void **state) {
     (void)state;
     struct fixture f;
@@ -259,6 +289,7 @@ int main(void) {
         cmocka_unit_test(a_lease_can_be_read_from_any_offset),
         cmocka_unit_test(small_values_are_never_lent),
         cmocka_unit_test(above_an_eighth_of_memory_values_are_copied),
+        cmocka_unit_test(a_value_above_an_eighth_of_memory_is_lent_to_any_number_of_readers),
         cmocka_unit_test(appending_to_a_lent_value_leaves_the_lease_alone),
         cmocka_unit_test(limbo_frees_what_it_can_behind_many_loans),
     };
