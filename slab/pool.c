@@ -221,6 +221,7 @@ static bool populate_cold(struct slab_pool *pool) {
 /* All pages of an extent are there and free. */
 static void extent_arrive(struct slab_pool *pool, uint32_t number, unsigned node) {
     pool_lock(pool);
+    pool->extents[number].cold = false;
     for (uint32_t i = pool->pages_per_extent; i-- > 0;) {
         uint32_t page = number * pool->pages_per_extent + i;
         slab_page_of(pool, page)->node = (uint8_t)node;
@@ -238,8 +239,7 @@ static bool populate_cold_extent(struct slab_pool *pool) {
     pool_lock(pool);
     uint32_t number = pool->cold_extents;
     if (number != SLAB_NO_PAGE) {
-        pool->cold_extents = pool->extents[number].next;
-        pool->extents[number].cold = false;
+        pool->cold_extents = pool->extents[number].next; /* stays cold: its pages are in no list */
     }
     pool_unlock(pool);
     if (number == SLAB_NO_PAGE) {
@@ -248,7 +248,6 @@ static bool populate_cold_extent(struct slab_pool *pool) {
     uint8_t *memory = pool->base + (uint64_t)number * SLAB_EXTENT_BYTES;
     if (!pool_touch(pool, memory, SLAB_EXTENT_BYTES)) {
         pool_lock(pool);
-        pool->extents[number].cold = true;
         pool->extents[number].next = pool->cold_extents;
         pool->cold_extents = number;
         pool_unlock(pool);
