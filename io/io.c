@@ -201,6 +201,13 @@ void io_recv_stop(struct io_conn *conn) {
     conn->io->ops->recv_stop(conn);
 }
 
+void io_recv_check(struct io_conn *conn) {
+    if (conn->io->ops->recv_check != NULL && !conn->closing &&
+        conn->recv_state == IO_RECV_STREAM) {
+        conn->io->ops->recv_check(conn);
+    }
+}
+
 void io_recv_into(struct io_conn *conn, struct iovec *iov, unsigned count) {
     ASSERT(!conn->closing && conn->recv_state == IO_RECV_IDLE);
     ASSERT(count >= 1 && count <= IO_IOV_MAX);

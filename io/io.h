@@ -176,6 +176,12 @@ void io_recv_start(struct io_conn *conn);
  * unless io_recv_start() or io_close() comes first. */
 void io_recv_stop(struct io_conn *conn);
 
+/* Looks whether a receiving connection has ended without the back end having been told, and sees
+ * to it that its end is reported. One system call, to be made once when a connection has fallen
+ * silent after data. Linux may keep a reset from a multishot receive: when it comes with the last
+ * data, that is taken for all there is. */
+void io_recv_check(struct io_conn *conn);
+
 /* Receives into the caller's memory, in order of the parts. From IDLE only. The bytes and the
  * array, which this layer may alter, belong to the operation until IO_RECEIVED_INTO or IO_CLOSED.
  * count 1 to IO_IOV_MAX, no part is empty. */

@@ -88,6 +88,7 @@ struct io_ops {
     int (*conn_open)(struct io_conn *conn);
     void (*recv_start)(struct io_conn *conn);
     void (*recv_stop)(struct io_conn *conn);
+    void (*recv_check)(struct io_conn *conn); /* may be NULL: nothing goes unnoticed */
     void (*recv_into)(struct io_conn *conn);
     void (*recv_into_cancel)(struct io_conn *conn);
     void (*send)(struct io_conn *conn);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 enum { NS_PER_SECOND = 1000000000 };
@@ -288,6 +289,20 @@ static void recv_stop(struct io_conn *conn) {
     }
 }
 
+/* A multishot receive that found "no more data" does not look for the error behind it (seen with
+ * Linux 6.18): the socket has ended, the receive waits on. Armed anew it finds the error. */
+static void recv_check(struct io_conn *conn) {
+    struct pollfd look = {.fd = conn->fd, .events = POLLIN};
+
+    if ((conn->back_flags & URING_ARMED_RECV) == 0) {
+        return;
+    }
+    atom_own_add(&conn->io->counters.syscalls, 1);
+    if (poll(&look, 1, 0) == 1 && (look.revents & (POLLERR | POLLHUP)) != 0) {
+        uring_want(conn, URING_WANT_RECV_CANCEL);
+    }
+}
+
 static void recv_into(struct io_conn *conn) {
     uring_want(conn, URING_WANT_RECV);
 }
@@ -359,6 +374,7 @@ const struct io_ops uring_ops = {
     .conn_open = conn_open,
     .recv_start = recv_start,
     .recv_stop = recv_stop,
+    .recv_check = recv_check,
     .recv_into = recv_into,
     .recv_into_cancel = recv_into_cancel,
     .send = send_start,

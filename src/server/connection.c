@@ -185,6 +185,8 @@ static void connection_received(struct connection *connection, const struct io_e
         connection_receive_ended(connection, event->error);
         return;
     }
+    connection->heard = true;
+    connection->core->heard = true;
     if (connection->tls != NULL) {
         connection_tls_received(connection, event->data, event->length);
         return;
@@ -435,6 +437,12 @@ void connection_inspect(struct connection *connection) {
     }
     uint32_t idle_s = core->now - atom_load_relaxed(&connection->active_at);
     uint32_t idle_s_max = core->server->settings->idle_timeout_s;
+    if (connection->heard && idle_s == 0) {
+        core->heard = true; /* when it is silent */
+    } else if (connection->heard) {
+        connection->heard = false;
+        io_recv_check(connection->io);
+    }
     if (idle_s_max != 0 && idle_s > idle_s_max && connection_is_idle(connection)) {
         counter_add(&core->counters.connections_kicked, 1);
         session_close(&connection->session, SESSION_CLOSE_IDLE); /* as if the client had quit */

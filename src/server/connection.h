@@ -93,6 +93,7 @@ struct connection {
     bool recalled : 1; /* the send in flight was cancelled */
     bool dirty : 1;
     bool ended : 1; /* the peer sends nothing more */
+    bool heard : 1; /* something came since connection_inspect() looked for an unnoticed end */
     bool tls_queued : 1;
     bool tls_failed : 1; /* what is left to send is the reason */
     bool tls_ended : 1;  /* the peer was told, or is being told, that nothing more comes */

@@ -195,7 +195,7 @@ static void core_settle(struct core *core) {
 /* A round over the slots now and then, in portions; only if there is something to find. */
 static void core_inspect(struct core *core) {
     if (core->inspect_count == 0) {
-        bool wanted = core->server->settings->idle_timeout_s != 0 ||
+        bool wanted = core->heard || core->server->settings->idle_timeout_s != 0 ||
                       core->engine_config.auth != NULL || core->server->tls != NULL ||
                       atom_load_relaxed(&core->connections.sends) != 0;
         bool due = wanted && core->now - core->inspected_at >= CORE_INSPECT_EVERY_S;
@@ -204,6 +204,7 @@ static void core_inspect(struct core *core) {
         }
         core->inspected_at = core->now;
         core->inspect_next = 0;
+        core->heard = false;
         core->inspect_count =
             atom_load_relaxed(&core->connections.chunk_count) * CONNECTION_CHUNK_SLOTS;
     }

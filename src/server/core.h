@@ -73,6 +73,7 @@ struct core {
     uint32_t inspect_next;  /* slot of the round under way */
     uint32_t inspect_count; /* slots that were there when it began; 0: no round */
     uint32_t inspected_at;  /* store seconds */
+    bool heard;             /* a connection has received since it was inspected */
     uint32_t busy_at;       /* store seconds of the last step that brought an event */
     bool trimmed;           /* since then */
     struct connection *dirty;
