@@ -113,39 +113,36 @@ static struct larder_request storing(enum larder_verb verb, const void *key, siz
                                    .flags = value->flags, .ttl_s = value->ttl_s};
 }
 
-enum larder_result larder_set(struct larder *larder, const void *key, size_t key_bytes,
-                              const struct larder_value *value) {
-    struct larder_request request = storing(LARDER_SET, key, key_bytes, value);
+static enum larder_result store(struct larder *larder, enum larder_verb verb, const void *key,
+                                size_t key_bytes, const struct larder_value *value) {
+    struct larder_request request = storing(verb, key, key_bytes, value);
 
     return larder_do(larder, &request, NULL);
+}
+
+enum larder_result larder_set(struct larder *larder, const void *key, size_t key_bytes,
+                              const struct larder_value *value) {
+    return store(larder, LARDER_SET, key, key_bytes, value);
 }
 
 enum larder_result larder_add(struct larder *larder, const void *key, size_t key_bytes,
                               const struct larder_value *value) {
-    struct larder_request request = storing(LARDER_ADD, key, key_bytes, value);
-
-    return larder_do(larder, &request, NULL);
+    return store(larder, LARDER_ADD, key, key_bytes, value);
 }
 
 enum larder_result larder_replace(struct larder *larder, const void *key, size_t key_bytes,
                                   const struct larder_value *value) {
-    struct larder_request request = storing(LARDER_REPLACE, key, key_bytes, value);
-
-    return larder_do(larder, &request, NULL);
+    return store(larder, LARDER_REPLACE, key, key_bytes, value);
 }
 
 enum larder_result larder_append(struct larder *larder, const void *key, size_t key_bytes,
                                  const struct larder_value *value) {
-    struct larder_request request = storing(LARDER_APPEND, key, key_bytes, value);
-
-    return larder_do(larder, &request, NULL);
+    return store(larder, LARDER_APPEND, key, key_bytes, value);
 }
 
 enum larder_result larder_prepend(struct larder *larder, const void *key, size_t key_bytes,
                                   const struct larder_value *value) {
-    struct larder_request request = storing(LARDER_PREPEND, key, key_bytes, value);
-
-    return larder_do(larder, &request, NULL);
+    return store(larder, LARDER_PREPEND, key, key_bytes, value);
 }
 
 enum larder_result larder_cas(struct larder *larder, const void *key, size_t key_bytes,
